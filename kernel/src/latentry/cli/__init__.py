@@ -1,0 +1,69 @@
+"""The command `latentry`."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from latentry.cli.console import quiet_stdout
+from latentry.cli.doctor import doctor
+from latentry.cli.listing import LISTINGS
+from latentry.cli.tasks import task_command
+from latentry.config import load_config
+from latentry.errors import Cancelled, LatentryError, UserError
+from latentry.host import Host
+
+USER_MISTAKE, BUG, STOPPED = 2, 1, 130
+
+
+def main() -> None:
+    """The console script: runs `sys.argv` and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code is 0, 2 for a user's mistake, 1 for a bug, 130 when stopped."""
+    try:
+        with quiet_stdout():
+            host = Host(config=load_config(os.environ))
+        with host:
+            code = build(host).main(list(arguments), prog_name="latentry", standalone_mode=False)
+    except click.ClickException as exc:
+        return _say(exc.format_message(), USER_MISTAKE)
+    except UserError as exc:
+        return _say(str(exc), USER_MISTAKE)
+    except (Cancelled, click.Abort, KeyboardInterrupt):
+        return _say("stopped", STOPPED)
+    except LatentryError as exc:
+        traceback.print_exception(exc.__cause__ or exc)
+        return _say(str(exc), BUG)
+    except Exception:
+        traceback.print_exc()
+        return BUG
+    return code if isinstance(code, int) else 0
+
+
+def build(host: Host) -> click.Group:
+    """The command group of a host: a command for each task, the listings, and what plugins add."""
+    group = click.Group(help="Make pictures with diffusion models. Every feature is a plugin.")
+    group.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    for name, task in host.registry.tasks.items():
+        group.add_command(task_command(host, task), name)
+    for listing in LISTINGS:
+        group.add_command(listing)
+    group.add_command(doctor)
+    for name, command in host.commands.items():
+        group.add_command(command, name)
+    return _with_host(group, host)
+
+
+def _with_host(group: click.Group, host: Host) -> click.Group:
+    group.context_settings["obj"] = host
+    return group
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"latentry: {' '.join(message.split())}", err=True)
+    return code

@@ -1,0 +1,89 @@
+"""Run a plan: its stages in order, inside its devices' contexts, with every undo kept."""
+
+from contextlib import ExitStack
+from time import perf_counter
+from typing import Any
+
+from latentry import specs
+from latentry.errors import LatentryError, PluginError
+from latentry.events import ModelLoaded, StageStarted, Started, Stepped
+from latentry.job import Job
+from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE
+from latentry.request import Result
+from latentry.residents import Residents
+from latentry.state import Key, State
+from latentry.types import Array
+
+RESIDENTS = Key[Residents]("residents")
+"""The executor's open devices and models: the host's own matter."""
+
+
+def run(job: Job, hook: Any, residents: Residents) -> Result:
+    """Run the job to its result; raises `LatentryError`, with the cause where a plugin raised."""
+    job.notify(Started(job.id))
+    plan, timings = job.plan, dict[str, float]()
+    with job.undos, ExitStack() as contexts:
+        for name in sorted({place.device for place in plan.placements.values()}):
+            contexts.enter_context(residents.device(name, plan.options[name]).activate())
+        state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
+        state = state.put(RESIDENTS, residents)
+        for stage in plan.stages:
+            job.check_cancelled()
+            job.notify(StageStarted(job.id, stage.name))
+            began = perf_counter()
+            state = _run_stage(stage, state, hook)
+            timings[stage.name] = perf_counter() - began
+    artifacts = state[ARTIFACTS]
+    return Result(tuple(artifacts), job.applied, timings, job.warnings)
+
+
+def _run_stage(stage: specs.StageSpec, state: State, hook: Any) -> State:
+    try:
+        after = hook.run_stage(stage=stage, state=state)
+    except (LatentryError, MemoryError):
+        raise
+    except Exception as exc:
+        raise PluginError(f"stage {stage.name!r} failed: {type(exc).__name__}: {exc}") from exc
+    if not isinstance(after, State) or any(key not in after for key in stage.gives):
+        raise PluginError(f"stage {stage.name!r} did not give all that it declares")
+    return after
+
+
+def load(state: State) -> State:
+    """Put the model's components on their devices."""
+    job, began = state[JOB], perf_counter()
+
+    def loaded() -> None:
+        job.notify(ModelLoaded(job.id, job.plan.header.path.name, perf_counter() - began))
+
+    placed = state[RESIDENTS].placed(job.plan, loaded)
+    job.apply("dtypes", {name: part.dtype for name, part in placed.items()})
+    return state.put(PLACED, placed)
+
+
+def sample(state: State) -> State:
+    """Solve from noise to picture with the plan's sampler over the state's noise levels."""
+    job, sigmas = state[JOB], state[SIGMAS]
+    sampler = job.plan.sampler
+
+    def on_step(index: int, _x: Array, _clean: Array) -> None:
+        job.check_cancelled()
+        job.notify(Stepped(job.id, index + 1, len(sigmas) - 1))
+
+    noise = {"noise": state[NOISE].between} if sampler.stochastic else {}
+    options = dict(job.plan.options[sampler.name])
+    x = sampler.sample(state[DENOISE], state[LATENTS], sigmas, on_step=on_step, **noise, **options)
+    job.apply("steps", len(sigmas) - 1)
+    return state.put(LATENTS, x)
+
+
+STAGES = (
+    specs.StageSpec("load", load, gives=(PLACED,), description="Load the model and place its components"),
+    specs.StageSpec(
+        "sample",
+        sample,
+        needs=(DENOISE, LATENTS, SIGMAS, NOISE),
+        gives=(LATENTS,),
+        description="Remove the noise",
+    ),
+)

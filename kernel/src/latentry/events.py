@@ -1,0 +1,75 @@
+"""What happens to a job, as frozen values for `on_event`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something that happened to the job named `job`."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Queued(JobEvent):
+    """The job is planned and accepted."""
+
+    task: str
+
+
+@dataclass(frozen=True)
+class Started(JobEvent):
+    """An executor has begun the job."""
+
+
+@dataclass(frozen=True)
+class ModelLoaded(JobEvent):
+    """A model's components are in place; `seconds` is what that took."""
+
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StageStarted(JobEvent):
+    """A stage begins."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class Stepped(JobEvent):
+    """Sampling step `step` of `steps` is about to be taken; the first is 1."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class ImageReady(JobEvent):
+    """Image number `index` of the job is made; its first is 0."""
+
+    index: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Done(JobEvent):
+    """The job's result is in the store."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed(JobEvent):
+    """The job ended with an error, given in one line."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Cancelled(JobEvent):
+    """The job was stopped because it was asked to."""
+
+
+Event = Queued | Started | ModelLoaded | StageStarted | Stepped | ImageReady | Done | Failed | Cancelled

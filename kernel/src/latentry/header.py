@@ -1,0 +1,142 @@
+"""Read what a checkpoint says of itself, without its weights and without trusting it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from latentry.errors import InvalidModel, shown
+from latentry.types import TensorInfo
+
+MAX_HEADER = 100 << 20  # bytes: the limit of the safetensors format itself
+MAX_JSON = 8 << 20
+BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+         "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelHeader:
+    """A checkpoint on disk, read as far as its headers: a diffusers folder or one `.safetensors` file."""
+
+    path: Path
+    index: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a diffusers folder, with `index` its `model_index.json`."""
+        return self.path.is_dir()
+
+    def config(self, component: str) -> Mapping[str, Any]:
+        """A component's `config.json`, checked to name no code."""
+        for name in ("config.json", "scheduler_config.json"):
+            if (self.path / component / name).is_file():
+                return read_config(self.path / component / name)
+        raise InvalidModel(f"{self.path.name}: {component} has no configuration")
+
+    def tensors(self, component: str | None = None) -> Mapping[str, TensorInfo]:
+        """The tensors of a component's safetensors files, or of the single file."""
+        if component is None:
+            return self._file_tensors
+        found: dict[str, TensorInfo] = {}
+        for file in self.weight_files(component):
+            found |= read_safetensors_header(file)
+        return found
+
+    def weight_files(self, component: str) -> tuple[Path, ...]:
+        """A component's safetensors files, the plain variant before fp16 where both are there."""
+        files = sorted((self.path / component).glob("*.safetensors"))
+        plain = [file for file in files if ".fp16" not in file.name]
+        if not files:
+            raise InvalidModel(
+                f"{self.path.name}: {component} has no .safetensors weights",
+                fix="convert pickled weights with a trusted tool first",
+            )
+        return tuple(plain or files)
+
+    def parameters(self, component: str | None = None) -> int:
+        """How many values a component, or the single file, holds."""
+        return sum(prod(tensor.shape) for tensor in self.tensors(component).values())
+
+    def signature(self) -> tuple[tuple[str, int, int], ...]:
+        """Names, sizes and modification times: what changes when a file is replaced."""
+        files = sorted(self.path.rglob("*")) if self.is_folder else [self.path]
+        stats = [(file, file.stat()) for file in files if file.is_file()]
+        return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+
+    @cached_property
+    def _file_tensors(self) -> Mapping[str, TensorInfo]:
+        return read_safetensors_header(self.path)
+
+
+def read_header(path: Path) -> ModelHeader:
+    """The header of the checkpoint at `path`; `InvalidModel` when it is no safe checkpoint."""
+    if path.is_dir():
+        index = path / "model_index.json"
+        if not index.is_file():
+            raise InvalidModel(f"{path.name} holds no model_index.json")
+        return ModelHeader(path, read_config(index))
+    if path.suffix != ".safetensors":
+        raise InvalidModel(f"{path.name} is no .safetensors file", fix="pickled checkpoints are never opened")
+    header = ModelHeader(path)
+    header.tensors()
+    return header
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """A JSON object of at most 8 MiB that asks for no remote code."""
+    if path.stat().st_size > MAX_JSON:
+        raise InvalidModel(f"{path.name} is larger than {MAX_JSON >> 20} MiB")
+    config = _json_object(path.read_bytes(), path)
+    if "auto_map" in config:
+        raise InvalidModel(f"{path.parent.name}/{path.name} wants to run code (auto_map)")
+    return config
+
+
+def read_safetensors_header(path: Path) -> dict[str, TensorInfo]:
+    """Names, types and shapes in one safetensors file, with offsets checked against the file's size."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
+            raise InvalidModel(f"{path.name}: not a safetensors file, or cut short")
+        raw = _json_object(file.read(length), path)
+    raw.pop("__metadata__", None)
+    spans = sorted(_span(name, entry, path) for name, entry in raw.items())
+    _check_spans(spans, size - 8 - length, path)
+    return {name: TensorInfo(entry["dtype"], tuple(entry["shape"])) for name, entry in raw.items()}
+
+
+def _json_object(raw: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidModel(f"{path.name}: its header or configuration is not JSON") from exc
+    if not isinstance(value, dict):
+        raise InvalidModel(f"{path.name}: its header or configuration is no JSON object")
+    return value
+
+
+def _span(name: str, entry: Any, path: Path) -> tuple[int, int]:
+    try:
+        (start, end), shape = entry["data_offsets"], entry["shape"]
+        counts = [start, end, *shape]
+        fits = all(type(count) is int and count >= 0 for count in counts)
+        fits = fits and end - start == prod(shape) * BYTES[entry["dtype"]]
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InvalidModel(f"{path.name}: tensor {shown(name)} is described wrongly")
+    return start, end
+
+
+def _check_spans(spans: list[tuple[int, int]], available: int, path: Path) -> None:
+    position = 0
+    for start, end in spans:
+        if start != position:
+            raise InvalidModel(f"{path.name}: its tensors overlap or leave gaps")
+        position = end
+    if position != available:
+        raise InvalidModel(f"{path.name} is cut short or padded: {available} bytes for {position}")

@@ -1,0 +1,176 @@
+"""Find plugins, load each one alone, and keep the reason when one fails."""
+
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import click
+import pluggy
+
+from latentry import hooks, specs
+from latentry.errors import DuplicateName, LatentryError, PluginError, UnknownName, shown
+from latentry.integrity import restore, snapshot
+from latentry.registry import Registry
+
+T = TypeVar("T")
+Status = Literal["active", "disabled", "incompatible", "failed"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plugin that was found but not yet loaded; `clash` says why it must not be."""
+
+    name: str
+    load: Callable[[], object]
+    distribution: str | None = None
+    version: str | None = None
+    clash: str | None = None
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class PluginRecord:
+    """What became of a plugin, why, what to do about it, and the names it provides by hook."""
+
+    name: str
+    distribution: str | None
+    version: str | None
+    status: Status
+    reason: str | None = None
+    fix: str | None = None
+    provides: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Loader:
+    """Takes candidates one by one: each whole, or not at all."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self.manager = new_manager()
+        self.registry = Registry()
+        self.commands: dict[str, click.Command] = {}
+        self.records: list[PluginRecord] = []
+        self._seconds = seconds
+
+    def add(self, candidate: Candidate) -> None:
+        """Load `candidate` and record what became of it; raises nothing."""
+        if candidate.disabled:
+            return self._record(candidate, "disabled", reason="not enabled in the configuration")
+        if candidate.clash:
+            fix = f"pip install --upgrade {candidate.distribution}"
+            return self._record(candidate, "incompatible", reason=candidate.clash, fix=fix)
+        before = snapshot()
+        try:
+            try:
+                self._refuse_second(candidate)
+                plugin, provided = within(self._seconds, lambda: _take(candidate))
+            finally:
+                restore(before)
+            names = self._merge(candidate.name, plugin, provided)
+        except BaseException as exc:
+            return self._record(candidate, "failed", reason=_reason(exc), fix=getattr(exc, "fix", None))
+        return self._record(candidate, "active", provides=names)
+
+    def _merge(
+        self, name: str, plugin: object, provided: Mapping[str, Sequence[Any]]
+    ) -> Mapping[str, Sequence[str]]:
+        registry = self.registry.merged(name, provided)
+        commands = {command.name or "": command for command in provided.get("register_commands", ())}
+        if taken := sorted(commands.keys() & (self.commands.keys() | registry.tasks.keys())):
+            raise DuplicateName(f"command {taken[0]!r} is taken")
+        self.manager.register(plugin, name=name)
+        self.registry = registry
+        self.commands |= commands
+        return {hook: tuple(getattr(item, "name", "") for item in items) for hook, items in provided.items()}
+
+    def _refuse_second(self, candidate: Candidate) -> None:
+        for record in self.records:
+            if record.name == candidate.name and record.status == "active":
+                owners = f"{record.distribution!r} and {candidate.distribution!r}"
+                raise DuplicateName(f"plugin {candidate.name!r} is given by both {owners}")
+
+    def _record(self, candidate: Candidate, status: Status, **more: Any) -> None:
+        self.records.append(
+            PluginRecord(candidate.name, candidate.distribution, candidate.version, status, **more)
+        )
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A plugin manager that knows the hooks and nothing else."""
+    manager = pluggy.PluginManager("latentry")
+    manager.add_hookspecs(hooks)
+    return manager
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` returns or raises, in a thread of its own; `PluginError` when it takes too long."""
+    outcome: list[tuple[T | None, BaseException | None]] = []
+
+    def target() -> None:
+        try:
+            outcome.append((call(), None))
+        except BaseException as exc:
+            outcome.append((None, exc))
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise PluginError(f"it took more than {seconds:g} s", fix="move slow work out of import and hooks")
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # None only beside an error, or as T itself
+
+
+def _take(candidate: Candidate) -> tuple[object, Mapping[str, Sequence[Any]]]:
+    plugin = candidate.load()
+    alone = new_manager()
+    alone.register(plugin)
+    return plugin, _collect(alone, plugin)
+
+
+def _collect(alone: pluggy.PluginManager, plugin: object) -> Mapping[str, Sequence[Any]]:
+    provided: dict[str, Sequence[Any]] = {}
+    for caller in alone.get_hookcallers(plugin) or ():
+        if caller.spec is None:
+            raise UnknownName("hook", caller.name, [spec for spec in dir(hooks) if _is_hook(spec)])
+        if caller.name in hooks.SPECS:
+            provided[caller.name] = _checked(caller.name, [spec for part in caller() for spec in part])
+        elif caller.name == "register_commands":
+            group = click.Group()
+            caller(cli=group)
+            provided[caller.name] = tuple(group.commands.values())
+        else:
+            provided[caller.name] = ()
+    if not provided:
+        raise PluginError("it implements no hook", fix="mark its hooks with latentry_sdk.hookimpl")
+    return provided
+
+
+def _checked(hook: str, given: Sequence[Any]) -> Sequence[Any]:
+    wanted = hooks.SPECS[hook]
+    for spec in given:
+        if not isinstance(spec, wanted):
+            raise PluginError(f"{hook} gave {shown(spec)}, which is no {wanted.__name__}")
+        if isinstance(spec, specs.SamplerSpec):
+            _check_keywords(spec.name, spec.sample, spec.options.model_fields)
+        if isinstance(spec, specs.SchedulerSpec):
+            _check_keywords(spec.name, spec.sigmas, spec.options.model_fields)
+    return given
+
+
+def _check_keywords(name: str, function: Callable[..., Any], wanted: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(function).parameters
+    if missing := [option for option in wanted if option not in parameters]:
+        raise PluginError(f"{name!r} declares the option {missing[0]!r}, which its function does not take")
+
+
+def _is_hook(name: str) -> bool:
+    return hasattr(getattr(hooks, name), "latentry_spec")
+
+
+def _reason(exc: BaseException) -> str:
+    text = exc.message if isinstance(exc, LatentryError) else " ".join(str(exc).split())
+    return text if isinstance(exc, LatentryError) else f"{type(exc).__name__}: {text}"[:500]

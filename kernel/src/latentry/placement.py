@@ -1,0 +1,140 @@
+"""Decide where each component runs, and whether it fits there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from importlib_metadata import PackageNotFoundError, version
+
+from latentry import specs
+from latentry.errors import LatentryError, PluginError, Unavailable, UnknownName
+from latentry.loader import within
+from latentry.registry import Registry
+from latentry.request import Request
+from latentry.types import Detected, DeviceReport, Placement, PlacementRequest
+
+BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
+PROBE_SECONDS = 30.0
+
+
+@dataclass
+class Placer:
+    """Probes devices, once each, and asks the placement policy."""
+
+    registry: Registry
+    hook: Any
+    _reports: dict[str, DeviceReport] = field(default_factory=dict)
+
+    def report(self, spec: specs.DeviceSpec) -> DeviceReport:
+        """What the probe of a device found; a probe that raises or hangs makes it unavailable."""
+        if spec.name not in self._reports:
+            try:
+                self._reports[spec.name] = within(PROBE_SECONDS, spec.probe)
+            except Exception as exc:
+                fix = exc.fix if isinstance(exc, LatentryError) else None
+                self._reports[spec.name] = DeviceReport(False, f"its probe failed: {exc}", fix)
+        return self._reports[spec.name]
+
+    def placements(
+        self, request: Request, family: specs.ModelFamily, detected: Detected
+    ) -> Mapping[str, Placement]:
+        """A device for each component, as the user named it or as the policy chooses."""
+        _check_parts("place", request.place, detected)
+        return {
+            name: self._placement(name, count, request, family) for name, count in detected.components.items()
+        }
+
+    def _placement(self, name: str, count: int, request: Request, family: specs.ModelFamily) -> Placement:
+        wanted = request.place.get(name, request.place.get("*"))
+        able = {spec.name: spec for spec in self.registry.devices.values() if family.kind in spec.kinds}
+        if wanted is not None:
+            self.registry.devices.find(wanted)
+            if wanted not in able:
+                raise UnknownName(f"device for {family.kind} components", wanted, able)
+            self._require(able[wanted])
+            able = {wanted: able[wanted]}
+        reports = {device: self.report(spec) for device, spec in able.items()}
+        usable = {device: report for device, report in reports.items() if report.available}
+        asked = PlacementRequest(name, family.kind, count, wanted)
+        choice = self.hook.choose_device(request=asked, devices=usable)
+        if choice is None or choice.device not in usable:
+            raise _nowhere(family, reports)
+        return _with_dtype(choice, request.dtype, usable[choice.device])
+
+    def _require(self, spec: specs.DeviceSpec) -> None:
+        report = self.report(spec)
+        if not report.available:
+            raise Unavailable(f"device {spec.name!r}: {report.detail}", fix=report.fix)
+
+    def quantizers(
+        self, request: Request, detected: Detected
+    ) -> Mapping[str, tuple[specs.QuantizerSpec, str]]:
+        """The quantizer and scheme of each component that has one."""
+        _check_parts("quantize", request.quantize, detected)
+        return {part: self._quantizer(part, value) for part, value in request.quantize.items()}
+
+    def _quantizer(self, part: str, value: str) -> tuple[specs.QuantizerSpec, str]:
+        name, _, scheme = value.partition(":")
+        spec = self.registry.quantizers.find(name)
+        scheme = scheme or spec.schemes[0]
+        if scheme not in spec.schemes:
+            raise UnknownName(f"scheme of {name}", scheme, spec.schemes)
+        if part not in spec.parts and "*" not in spec.parts:
+            raise UnknownName(f"part for {name}", part, spec.parts)
+        for distribution in spec.requires:
+            try:
+                version(distribution)
+            except PackageNotFoundError:
+                raise Unavailable(f"{name} needs {distribution}", fix=f"pip install {distribution}") from None
+        return spec, scheme
+
+    def memory(
+        self,
+        placements: Mapping[str, Placement],
+        detected: Detected,
+        optimizers: Sequence[specs.OptimizerSpec],
+    ) -> Mapping[str, int]:
+        """Bytes of weights each device will hold; `Unavailable` when they are more than it has."""
+        needed: dict[str, int] = {}
+        for part, place in placements.items():
+            size = detected.components[part] * BYTES.get(place.dtype or "float32", 4)
+            for optimizer in optimizers:
+                if optimizer.parts & {part, "*"}:
+                    size = optimizer.estimate(size)
+            needed[place.device] = needed.get(place.device, 0) + size
+        for device, size in needed.items():
+            total = self._reports[device].memory.total
+            if total is not None and size > total:
+                raise Unavailable(f"the weights take {size >> 20} MiB, {device!r} has {total >> 20} MiB")
+        return needed
+
+
+def highest_ranked(request: PlacementRequest, devices: Mapping[str, DeviceReport]) -> Placement | None:
+    """The host's own policy: the device that was named, otherwise the available one of highest rank."""
+    if request.wanted is not None:
+        return Placement(request.wanted)
+    best = max(devices, key=lambda name: devices[name].rank, default=None)
+    return Placement(best) if best else None
+
+
+def _with_dtype(choice: Placement, dtype: str | None, report: DeviceReport) -> Placement:
+    wanted = dtype or choice.dtype
+    if wanted is not None and wanted not in report.dtypes:
+        raise UnknownName(f"dtype on {choice.device}", wanted, report.dtypes)
+    return Placement(choice.device, wanted)
+
+
+def _check_parts(field_name: str, named: Mapping[str, str], detected: Detected) -> None:
+    legal = [*detected.components, "*"] if field_name == "place" else list(detected.components)
+    for part in named:
+        if part not in legal:
+            raise UnknownName(f"component to {field_name}", part, legal)
+
+
+def _nowhere(family: specs.ModelFamily, reports: Mapping[str, DeviceReport]) -> LatentryError:
+    found = "; ".join(f"{name}: {report.detail}" for name, report in reports.items() if not report.available)
+    fix = next((report.fix for report in reports.values() if report.fix), "pip install latentry-cpu")
+    make = partial(PluginError, "choose_device chose a device that cannot be used")
+    usable = any(report.available for report in reports.values())
+    return make() if usable else Unavailable(f"no device runs {family.kind} components ({found})", fix=fix)

@@ -1,0 +1,85 @@
+"""A request with every name resolved and every option parsed: what an executor runs."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from latentry import specs
+from latentry.errors import PluginError
+from latentry.header import ModelHeader
+from latentry.request import Options, Request
+from latentry.types import Detected, Placement
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Nothing in it can still be wrong on the user's side, except what is inside input files.
+
+    `options` holds the parsed options of every part of the plan by its name; `memory` the estimated
+    bytes of weights on each device; `quantizers` a (spec, scheme) by component.
+    """
+
+    request: Request
+    task: specs.TaskSpec
+    stages: tuple[specs.StageSpec, ...]
+    family: specs.ModelFamily
+    header: ModelHeader
+    detected: Detected
+    placements: Mapping[str, Placement]
+    sampler: specs.SamplerSpec
+    scheduler: specs.SchedulerSpec
+    sigmas: tuple[float, ...]
+    seeds: tuple[int, ...]
+    size: tuple[int, int]
+    format: str
+    options: Mapping[str, Options]
+    quantizers: Mapping[str, tuple[specs.QuantizerSpec, str]]
+    optimizers: tuple[specs.OptimizerSpec, ...]
+    memory: Mapping[str, int]
+
+    def options_of(self, kind: type[O]) -> O:
+        """The parsed options declared as `kind`."""
+        for options in self.options.values():
+            if isinstance(options, kind):
+                return options
+        raise PluginError(f"no part of task {self.task.name!r} declares {kind.__name__}")
+
+    def model_key(self) -> Hashable:
+        """Equal for two plans whose components hold the same weights."""
+        quantized = sorted((part, spec.name, scheme) for part, (spec, scheme) in self.quantizers.items())
+        return (self.family.name, self.header.path, self.header.signature(), tuple(quantized))
+
+    def placement_key(self) -> Hashable:
+        """Equal for two plans that keep components in the same way."""
+        places = sorted((part, place.device, place.dtype or "") for part, place in self.placements.items())
+        devices = sorted({place.device for place in self.placements.values()})
+        options = tuple(self.options[name].model_dump_json() for name in devices)
+        return (tuple(places), tuple(spec.name for spec in self.optimizers), options)
+
+    def applied(self) -> Mapping[str, Any]:
+        """What will be done, JSON-able: every choice, the user's and the planner's."""
+        return {
+            "task": self.task.name,
+            "model": {
+                "name": self.header.path.name,
+                "family": self.family.name,
+                "variant": self.detected.variant,
+            },
+            "sampler": self.sampler.name,
+            "scheduler": self.scheduler.name,
+            "steps": len(self.sigmas) - 1,
+            "guidance": self.request.guidance,
+            "seeds": list(self.seeds),
+            "size": list(self.size),
+            "placements": {part: place.device for part, place in self.placements.items()},
+            "quantizers": {part: f"{spec.name}:{scheme}" for part, (spec, scheme) in self.quantizers.items()},
+            "optimizers": [spec.name for spec in self.optimizers],
+            "options": {
+                name: options.model_dump(mode="json")
+                for name, options in self.options.items()
+                if type(options).model_fields
+            },
+            "memory": dict(self.memory),
+        }

@@ -1,0 +1,162 @@
+"""Plan a request: every user error is found here, before any weight is touched and without torch."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from latentry import specs
+from latentry.config import Config
+from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError
+from latentry.header import ModelHeader, read_header
+from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
+from latentry.placement import Placer
+from latentry.plan import Plan
+from latentry.registry import Registry
+from latentry.request import MAX_SEED, Options, Request
+from latentry.types import Detected
+from latentry.validation import parsed
+
+FROM_THE_START = frozenset({JOB.name, SIZE.name, SEEDS.name, SIGMAS.name})
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans requests over what the active plugins gave."""
+
+    registry: Registry
+    hook: Any
+    config: Config
+    placer: Placer
+
+    def plan(self, request: Request) -> Plan:
+        """The plan of `request`; raises a `UserError` that says what to change."""
+        task = self.registry.tasks.find(request.task)
+        _check_inputs(task, request)
+        header = self._header(request.model or task.model or self.config.model)
+        family, detected = self._family(header)
+        stages = self._stages(task, family)
+        sampler = self.registry.samplers.find(request.sampler or detected.sampler)
+        scheduler = self.registry.schedulers.find(request.scheduler or detected.scheduler)
+        _check_space(detected, sampler, scheduler)
+        size = self._size(request, detected)
+        placements = self.placer.placements(request, family, detected)
+        quantizers = self.placer.quantizers(request, detected)
+        optimizers = tuple(self.registry.optimizers.find(name) for name in request.optimizers)
+        devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
+        options = self._options(request, [task, *stages, sampler, scheduler, *devices])
+        if task.check:
+            task.check(request, options[task.name])
+        return Plan(
+            request=request, task=task, stages=stages, family=family, header=header, detected=detected,
+            placements=placements, sampler=sampler, scheduler=scheduler,
+            sigmas=_sigmas(scheduler, request.steps, detected, options[scheduler.name]),
+            seeds=_seeds(request), size=size, format=_format(task, request), options=options,
+            quantizers=quantizers, optimizers=optimizers,
+            memory=self.placer.memory(placements, detected, optimizers),
+        )  # fmt: skip
+
+    def models(self) -> list[specs.ModelEntry]:
+        """The models that can be asked for by name."""
+        return [entry for entries in self.hook.list_models() for entry in entries]
+
+    def _header(self, ref: str | None) -> ModelHeader:
+        path: Path | None = self.hook.find_model(ref=ref)
+        if path is None:
+            names = [entry.name for entry in self.models()]
+            raise UnknownName("model", ref or "(the default)", names, fix="name one, or a folder or file")
+        try:
+            return read_header(path)
+        except OSError as exc:
+            raise InvalidRequest(f"the model cannot be read: {exc.strerror or exc}") from exc
+
+    def _family(self, header: ModelHeader) -> tuple[specs.ModelFamily, Detected]:
+        for family in self.registry.models.values():
+            if detected := family.detect(header):
+                return family, detected
+        families = ", ".join(self.registry.models) or "none"
+        raise UserError(f"{header.path.name} is of no installed model family ({families})")
+
+    def _stages(self, task: specs.TaskSpec, family: specs.ModelFamily) -> tuple[specs.StageSpec, ...]:
+        stages = tuple(self._stage(name, task, family) for name in task.stages)
+        given = set(FROM_THE_START)
+        for stage in stages:
+            if missing := [key.name for key in stage.needs if key.name not in given]:
+                raise PluginError(f"task {task.name!r}: nothing before {stage.name!r} gives {missing[0]!r}")
+            given |= {key.name for key in stage.gives}
+        return stages
+
+    def _stage(self, name: str, task: specs.TaskSpec, family: specs.ModelFamily) -> specs.StageSpec:
+        if not name.startswith("@"):
+            return self.registry.stages.find(name)
+        if name[1:] not in family.roles:
+            raise InvalidRequest(
+                f"models of family {family.name!r} cannot do {name[1:]}, which {task.name!r} needs"
+            )
+        return self.registry.stages.find(family.roles[name[1:]])
+
+    def _size(self, request: Request, detected: Detected) -> tuple[int, int]:
+        width, height = request.width or detected.size[0], request.height or detected.size[1]
+        for name, value in (("width", width), ("height", height)):
+            if value % detected.multiple:
+                below = value // detected.multiple * detected.multiple
+                near = f"{below} or {below + detected.multiple}" if below else f"{detected.multiple}"
+                raise InvalidRequest(f"{name} {value} is no multiple of {detected.multiple}; {near} is")
+        if width * height * request.batch > self.config.max_megapixels * 1e6:
+            limit = f"{self.config.max_megapixels:g} megapixels"
+            raise InvalidRequest(f"{request.batch} × {width} × {height} is more than {limit} in one job")
+        return width, height
+
+    def _options(self, request: Request, parts: Sequence[Any]) -> Mapping[str, Options]:
+        owners = {part.name: part for part in parts}
+        configurable = {name for name, part in owners.items() if part.options.model_fields}
+        for name in request.options:
+            if name not in configurable:
+                raise UnknownName("owner of options", name, configurable)
+        return {
+            name: parsed(
+                part.options,
+                {**self.config.options.get(name, {}), **request.options.get(name, {})},
+                where=f"{name}: ",
+            )
+            for name, part in owners.items()
+        }
+
+
+def _check_inputs(task: specs.TaskSpec, request: Request) -> None:
+    known = [spec.name for spec in task.inputs]
+    for name in request.inputs:
+        if name not in known:
+            raise UnknownName("input", name, known)
+    for spec in task.inputs:
+        if spec.required and request.inputs.get(spec.name) is None:
+            raise InvalidRequest(f"task {task.name!r} needs the input {spec.name!r}: {spec.description}")
+
+
+def _check_space(detected: Detected, sampler: specs.SamplerSpec, scheduler: specs.SchedulerSpec) -> None:
+    for kind, spec in (("sampler", sampler), ("scheduler", scheduler)):
+        if detected.model_range.space not in spec.spaces:
+            raise InvalidRequest(f"{kind} {spec.name!r} does not fit {detected.variant} models")
+
+
+def _sigmas(
+    scheduler: specs.SchedulerSpec, steps: int, detected: Detected, options: Options
+) -> tuple[float, ...]:
+    sigmas = scheduler.sigmas(steps, detected.model_range, **dict(options))
+    if len(sigmas) != steps + 1 or sigmas[-1] != 0 or any(nxt >= now for now, nxt in pairwise(sigmas)):
+        raise PluginError(f"scheduler {scheduler.name!r} gave levels that do not fall to 0 in {steps} steps")
+    return sigmas
+
+
+def _seeds(request: Request) -> tuple[int, ...]:
+    first = secrets.randbelow(2**32) if request.seed in (None, -1) else int(request.seed or 0)
+    return tuple((first + index) % (MAX_SEED + 1) for index in range(request.batch))
+
+
+def _format(task: specs.TaskSpec, request: Request) -> str:
+    name = {"jpg": "jpeg", "tif": "tiff"}.get(request.format or "", request.format or task.formats[0])
+    if name not in task.formats:
+        raise UnknownName("format", name, task.formats)
+    return name

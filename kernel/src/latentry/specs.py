@@ -1,0 +1,233 @@
+"""What hooks return: frozen descriptions of what a plugin adds. Making one imports nothing heavy."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from latentry.errors import PluginError, shown
+from latentry.header import ModelHeader
+from latentry.request import Options, Request, Result
+from latentry.state import Key, State
+from latentry.types import Component, Detected, Device, DeviceReport, ModelRange, Undo
+
+if TYPE_CHECKING:
+    from latentry.host import Host
+    from latentry.job import Job
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The base: a `name` of lower-case letters, digits, `_`, `.` and `-`, and one line of description."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise PluginError(f"{shown(self.name)} is no name for a {type(self).__name__}")
+
+
+@dataclass(frozen=True)
+class DeviceSpec(Spec):
+    """A place where components of the given `kinds` run.
+
+    `probe()` looks at the machine, quickly and without heavy imports; `open(options)` gives the device.
+    """
+
+    probe: Callable[[], DeviceReport]
+    open: Callable[[Options], Device]
+    kinds: frozenset[str] = frozenset({"torch"})
+    options: type[Options] = Options
+    description: str = ""
+
+
+class Sigmas(Protocol):
+    """`sigmas(steps, model_range, **declared options)`: steps + 1 levels, strictly decreasing, the last 0."""
+
+    def __call__(self, steps: int, model_range: ModelRange, /, **options: Any) -> tuple[float, ...]: ...
+
+
+@dataclass(frozen=True)
+class SchedulerSpec(Spec):
+    """A noise schedule. The fields of `options` become keyword arguments of `sigmas`."""
+
+    sigmas: Sigmas
+    label: str = ""
+    spaces: frozenset[str] = frozenset({"ve", "flow"})
+    options: type[Options] = Options
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class SamplerSpec(Spec):
+    """A solver: `sample(denoise, x, sigmas, *, on_step, [noise,] **declared options) -> x`.
+
+    `order` is its order of accuracy in the step size; a `stochastic` one takes `noise(now, nxt)`.
+    `label` is the name other programs know it by, written to image metadata.
+    """
+
+    sample: Callable[..., Any]
+    order: int = 1
+    stochastic: bool = False
+    spaces: frozenset[str] = frozenset({"ve"})
+    label: str = ""
+    aliases: tuple[str, ...] = ()
+    options: type[Options] = Options
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class OptimizerSpec(Spec):
+    """A memory or speed technique for components named in `parts` ("*" for any).
+
+    `estimate(bytes)` is what a component of so many bytes then keeps on its device; `apply(component,
+    device)` gives the changed component and its undo, which the host calls before the component is used
+    without it.
+    """
+
+    parts: frozenset[str]
+    estimate: Callable[[int], int]
+    apply: Callable[[Component, Device], tuple[Component, Undo]]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class QuantizerSpec(Spec):
+    """Fewer bits for the weights of components named in `parts`, by one of `schemes`.
+
+    `requires` names distributions that must be installed; `apply(component, scheme)` gives the new component.
+    """
+
+    schemes: tuple[str, ...]
+    parts: frozenset[str]
+    apply: Callable[[Component, str], Component]
+    requires: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class StageSpec(Spec):
+    """One step of a task: `run(state) -> state`, which reads `needs` and puts `gives`.
+
+    A key that `needs` names must be given by an earlier stage; what a stage only reads if it is there
+    is not declared.
+    """
+
+    run: Callable[[State], State]
+    needs: tuple[Key[Any], ...] = ()
+    gives: tuple[Key[Any], ...] = ()
+    options: type[Options] = Options
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """A named input of a task."""
+
+    name: str
+    kind: Literal["image", "mask", "file"]
+    required: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class TaskSpec(Spec):
+    """What a user can ask for: the stages in order, by name; `@role` is the model family's stage for it.
+
+    `check(request, options)` refuses, with a `UserError`, what no single field can; `model` is the
+    reference used when the user names none; `formats` are file formats, the default first.
+    """
+
+    stages: tuple[str, ...]
+    inputs: tuple[InputSpec, ...] = ()
+    options: type[Options] = Options
+    formats: tuple[str, ...] = ("png", "jpeg", "webp")
+    model: str | None = None
+    check: Callable[[Request, Any], None] | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFamily(Spec):
+    """How a kind of checkpoint is recognised, loaded and called.
+
+    `detect(header)` reads headers only; `load(header, detected)` gives the components, on the CPU;
+    `roles` maps encode_prompt, encode_image, noise, denoise, decode … to names of stages; `kind` is the kind
+    of its components, for the devices that run it.
+    """
+
+    detect: Callable[[ModelHeader], Detected | None]
+    load: Callable[[ModelHeader, Detected], Mapping[str, Component]]
+    roles: Mapping[str, str]
+    kind: str = "torch"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class SurfaceSpec(Spec):
+    """A way for people or programs to reach a host: `serve(host)` returns when it is closed."""
+
+    serve: Callable[["Host"], None]
+    description: str = ""
+
+
+class Executor(Protocol):
+    """Runs jobs; safe to call from several threads."""
+
+    def run(self, job: "Job") -> Result:
+        """Run to the end; raises what the job raised, `Cancelled` when it was stopped."""
+
+    def close(self) -> None:
+        """Stop, and give back devices and models."""
+
+
+@dataclass(frozen=True)
+class ExecutorSpec(Spec):
+    """Where jobs run: `open(host)` gives the executor."""
+
+    open: Callable[["Host"], Executor]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as a store keeps it. `status` is queued, running, done, failed or cancelled."""
+
+    id: str
+    request: Request
+    status: str = "queued"
+    error: str | None = None
+    result: Result | None = field(default=None, repr=False)
+
+
+class Store(Protocol):
+    """Keeps job records; safe to call from several threads."""
+
+    def put(self, record: JobRecord) -> None:
+        """Add the record, or replace the one of the same id."""
+
+    def get(self, job: str) -> JobRecord | None:
+        """The record of this id, if it is kept."""
+
+    def records(self) -> tuple[JobRecord, ...]:
+        """All records, oldest first."""
+
+
+@dataclass(frozen=True)
+class StoreSpec(Spec):
+    """Where jobs, results and history are kept: `open(folder)` gives the store."""
+
+    open: Callable[[Path], Store]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that can be asked for by name, which may be any file's name."""
+
+    name: str
+    path: Path
+    description: str = ""

@@ -1,0 +1,59 @@
+"""The immutable, typed blackboard that stages hand to one another."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, overload
+
+from latentry.errors import PluginError
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    """The typed name of one entry. Two keys with the same name are the same key.
+
+    >>> MASK = Key[float]("inpaint.mask")
+    """
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r})"
+
+
+@dataclass(frozen=True)
+class State:
+    """An immutable mapping from `Key[T]` to `T`; a change makes a new state."""
+
+    _entries: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def put(self, key: Key[T], value: T) -> "State":
+        """A new state in which `key` holds `value`."""
+        return State(MappingProxyType({**self._entries, key.name: value}))
+
+    def __getitem__(self, key: Key[T]) -> T:
+        try:
+            value: T = self._entries[key.name]
+        except KeyError:
+            raise PluginError(
+                f"no stage gave {key.name!r}", fix="declare it in the stage's `needs`"
+            ) from None
+        return value
+
+    @overload
+    def get(self, key: Key[T]) -> T | None: ...
+    @overload
+    def get(self, key: Key[T], default: D) -> T | D: ...
+    def get(self, key: Key[T], default: D | None = None) -> T | D | None:
+        """The value of `key`, or `default` where no stage gave it."""
+        value: T | D | None = self._entries.get(key.name, default)
+        return value
+
+    def __contains__(self, key: Key[Any]) -> bool:
+        return key.name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)

@@ -1,0 +1,212 @@
+"""The types that cross the border between kernel and plugins in a running job."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from math import exp, log
+from typing import Any, Protocol, Self, TypeVar
+
+
+class Array(Protocol):
+    """What a sampler may do to a picture: elementwise arithmetic with scalars and its own kind.
+
+    Torch tensors, numpy arrays and the toy plugin's grids all have it.
+    """
+
+    def __add__(self, other: Any, /) -> Self: ...
+    def __radd__(self, other: Any, /) -> Self: ...
+    def __sub__(self, other: Any, /) -> Self: ...
+    def __rsub__(self, other: Any, /) -> Self: ...
+    def __mul__(self, other: Any, /) -> Self: ...
+    def __rmul__(self, other: Any, /) -> Self: ...
+    def __truediv__(self, other: Any, /) -> Self: ...
+
+
+X = TypeVar("X", bound=Array)
+XCo = TypeVar("XCo", bound=Array, covariant=True)
+
+Denoise = Callable[[X, float], X]
+"""`denoise(x, sigma) -> x0`: the clean picture the model sees in `x`, whose noise has deviation `sigma`."""
+
+OnStep = Callable[[int, X, X], None]
+"""`on_step(index, x, clean)`, called once a step, before `x` moves; raising from it ends the sampling."""
+
+Undo = Callable[[], None]
+
+
+class Noise(Protocol[XCo]):
+    """Unit normal noise shaped like the latents, from one generator an image."""
+
+    def initial(self) -> XCo:
+        """The noise the job starts from; the same at each call."""
+
+    def between(self, now: float, nxt: float, /) -> XCo:
+        """Fresh noise for the step from sigma `now` to sigma `nxt`."""
+
+
+@dataclass(frozen=True)
+class ModelRange:
+    """The noise levels a model was trained on: `sigmas[t]` for training timestep t, increasing.
+
+    `space` is "ve" (x = x0 + sigma n) or "flow" (x = (1 - sigma) x0 + sigma n).
+    """
+
+    sigmas: tuple[float, ...]
+    space: str = "ve"
+    _logs: tuple[float, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_logs", tuple(log(sigma) for sigma in self.sigmas))
+
+    @property
+    def sigma_min(self) -> float:
+        """The smallest trained noise level."""
+        return self.sigmas[0]
+
+    @property
+    def sigma_max(self) -> float:
+        """The largest trained noise level."""
+        return self.sigmas[-1]
+
+    def sigma(self, timestep: float) -> float:
+        """The noise level at a fractional timestep, log-linear between trained ones, clamped at the ends."""
+        t = min(max(timestep, 0.0), len(self.sigmas) - 1.0)
+        low = min(int(t), len(self.sigmas) - 2)
+        part = t - low
+        if part in (0.0, 1.0):
+            return self.sigmas[low + int(part)]
+        return exp((1 - part) * self._logs[low] + part * self._logs[low + 1])
+
+    def timestep(self, sigma: float) -> float:
+        """The fractional timestep of a noise level: the inverse of `sigma`."""
+        if sigma <= self.sigma_min:
+            return 0.0
+        if sigma >= self.sigma_max:
+            return len(self.sigmas) - 1.0
+        high = bisect_left(self.sigmas, sigma)
+        if self.sigmas[high] == sigma:
+            return float(high)
+        low = high - 1
+        return low + (log(sigma) - self._logs[low]) / (self._logs[high] - self._logs[low])
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on a device; `None` where the device does not say."""
+
+    total: int | None = None
+    free: int | None = None
+
+
+@dataclass(frozen=True)
+class DeviceReport:
+    """What a probe found: whether the device can be used, what it can do, or what to install.
+
+    `rank` orders the devices that could do the same work: the highest available one is taken.
+    """
+
+    available: bool
+    detail: str = ""
+    fix: str | None = None
+    dtypes: tuple[str, ...] = ("float32",)
+    memory: Memory = Memory()
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of a model, not yet placed.
+
+    `module` is called with positional arrays and gives an array or a tuple of them; `example()` makes such
+    arguments, for engines that trace; `digest()` is a content hash of weights and configuration;
+    `managed` says that an optimizer moves the weights, so a device leaves them where they are.
+    """
+
+    name: str
+    kind: str
+    module: Any
+    example: Callable[[], tuple[Any, ...]]
+    digest: Callable[[], str]
+    managed: bool = False
+
+
+class Placed(Protocol):
+    """A component on its device: called as the component is.
+
+    Arguments may live anywhere; results come back to where the first argument was.
+    `home` is where its arrays are best kept between calls (a torch device name, say), and `dtype` the
+    type it computes in.
+    """
+
+    @property
+    def home(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    def __call__(self, *arrays: Any) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Device(Protocol):
+    """A place where components run: hardware plus runtime, open for one host."""
+
+    def place(self, component: Component, dtype: str | None) -> Placed:
+        """Put `component` here in `dtype` (the device's own choice for None); `Unavailable` if it can't."""
+
+    def activate(self) -> AbstractContextManager[None]:
+        """The context in which a job's stages run: threads, streams, autograd modes."""
+
+    def memory(self) -> Memory:
+        """What is free now, in bytes."""
+
+    def close(self) -> None:
+        """Give back what `open` took."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one component runs; `dtype` None leaves it to the device."""
+
+    device: str
+    dtype: str | None = None
+
+
+@dataclass(frozen=True)
+class PlacementRequest:
+    """What `choose_device` decides: a device for one component.
+
+    `wanted` is what the user named for it, `parameters` its size in values.
+    """
+
+    component: str
+    kind: str
+    parameters: int
+    wanted: str | None = None
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a safetensors header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a family read from a checkpoint's header.
+
+    `components` maps each component to its parameter count; `size` is the model's native (width, height)
+    in pixels and `multiple` what both must be divisible by; `features` are words that stages ask for
+    ("inpaint": the denoiser takes the mask itself); `details` is the family's own.
+    """
+
+    variant: str
+    components: Mapping[str, int]
+    model_range: ModelRange
+    size: tuple[int, int]
+    multiple: int
+    sampler: str = "euler"
+    scheduler: str = "normal"
+    features: frozenset[str] = frozenset()
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -24,7 +24,7 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
     plan, timings = job.plan, dict[str, float]()
     with job.undos, ExitStack() as contexts:
         for name in sorted({place.device for place in plan.placements.values()}):
-            contexts.enter_context(residents.device(name, plan.options[name]).activate())
+            contexts.enter_context(residents.device(name, plan).activate())
         state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
         state = state.put(RESIDENTS, residents)
         for stage in plan.stages:
@@ -71,7 +71,7 @@ def sample(state: State) -> State:
         job.notify(Stepped(job.id, index + 1, len(sigmas) - 1))
 
     noise = {"noise": state[NOISE].between} if sampler.stochastic else {}
-    options = dict(job.plan.options[sampler.name])
+    options = dict(job.plan.options_for(sampler))
     x = sampler.sample(state[DENOISE], state[LATENTS], sigmas, on_step=on_step, **noise, **options)
     job.apply("steps", len(sigmas) - 1)
     return state.put(LATENTS, x)

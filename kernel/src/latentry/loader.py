@@ -15,6 +15,9 @@ from latentry.integrity import restore, snapshot
 from latentry.registry import Registry
 
 T = TypeVar("T")
+RESERVED = ("plugins", "devices", "models", "samplers", "schedulers", "tasks", "doctor")
+"""The host's own commands."""
+
 Status = Literal["active", "disabled", "incompatible", "failed"]
 
 
@@ -69,7 +72,8 @@ class Loader:
                 restore(before)
             names = self._merge(candidate.name, plugin, provided)
         except BaseException as exc:
-            return self._record(candidate, "failed", reason=_reason(exc), fix=getattr(exc, "fix", None))
+            fix = getattr(exc, "fix", None) or f"update it, or pip uninstall {candidate.distribution}"
+            return self._record(candidate, "failed", reason=_reason(exc), fix=fix)
         return self._record(candidate, "active", provides=names)
 
     def _merge(
@@ -77,8 +81,9 @@ class Loader:
     ) -> Mapping[str, Sequence[str]]:
         registry = self.registry.merged(name, provided)
         commands = {command.name or "": command for command in provided.get("register_commands", ())}
-        if taken := sorted(commands.keys() & (self.commands.keys() | registry.tasks.keys())):
-            raise DuplicateName(f"command {taken[0]!r} is taken")
+        words = [*RESERVED, *self.commands, *commands, *registry.tasks]
+        if taken := sorted(word for word in {*words} if words.count(word) > 1):
+            raise DuplicateName(f"the command {taken[0]!r} of {name!r} is taken")
         self.manager.register(plugin, name=name)
         self.registry = registry
         self.commands |= commands

@@ -17,7 +17,7 @@ O = TypeVar("O", bound=Options)  # noqa: E741
 class Plan:
     """Nothing in it can still be wrong on the user's side, except what is inside input files.
 
-    `options` holds the parsed options of every part of the plan by its name; `memory` the estimated
+    `options` holds the parsed options of every part of the plan, see `options_for`; `memory` the estimated
     bytes of weights on each device; `quantizers` a (spec, scheme) by component.
     """
 
@@ -34,7 +34,7 @@ class Plan:
     seeds: tuple[int, ...]
     size: tuple[int, int]
     format: str
-    options: Mapping[str, Options]
+    options: Mapping[tuple[str, str], Options]
     quantizers: Mapping[str, tuple[specs.QuantizerSpec, str]]
     optimizers: tuple[specs.OptimizerSpec, ...]
     memory: Mapping[str, int]
@@ -46,6 +46,10 @@ class Plan:
                 return options
         raise PluginError(f"no part of task {self.task.name!r} declares {kind.__name__}")
 
+    def options_for(self, part: specs.Spec) -> Options:
+        """The parsed options of a task, stage, sampler, scheduler or device of this plan."""
+        return self.options[owner(part)]
+
     def model_key(self) -> Hashable:
         """Equal for two plans whose components hold the same weights."""
         quantized = sorted((part, spec.name, scheme) for part, (spec, scheme) in self.quantizers.items())
@@ -55,7 +59,7 @@ class Plan:
         """Equal for two plans that keep components in the same way."""
         places = sorted((part, place.device, place.dtype or "") for part, place in self.placements.items())
         devices = sorted({place.device for place in self.placements.values()})
-        options = tuple(self.options[name].model_dump_json() for name in devices)
+        options = tuple(self.options["DeviceSpec", name].model_dump_json() for name in devices)
         return (tuple(places), tuple(spec.name for spec in self.optimizers), options)
 
     def applied(self) -> Mapping[str, Any]:
@@ -78,8 +82,13 @@ class Plan:
             "optimizers": [spec.name for spec in self.optimizers],
             "options": {
                 name: options.model_dump(mode="json")
-                for name, options in self.options.items()
+                for (_, name), options in self.options.items()
                 if type(options).model_fields
             },
             "memory": dict(self.memory),
         }
+
+
+def owner(part: specs.Spec) -> tuple[str, str]:
+    """The key of a part's options: its kind and name, for a task and a device may share a name."""
+    return type(part).__name__, part.name

@@ -13,7 +13,7 @@ from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError
 from latentry.header import ModelHeader, read_header
 from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
 from latentry.placement import Placer
-from latentry.plan import Plan
+from latentry.plan import Plan, owner
 from latentry.registry import Registry
 from latentry.request import MAX_SEED, Options, Request
 from latentry.types import Detected
@@ -48,11 +48,11 @@ class Planner:
         devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
         options = self._options(request, [task, *stages, sampler, scheduler, *devices])
         if task.check:
-            task.check(request, options[task.name])
+            task.check(request, options[owner(task)])
         return Plan(
             request=request, task=task, stages=stages, family=family, header=header, detected=detected,
             placements=placements, sampler=sampler, scheduler=scheduler,
-            sigmas=_sigmas(scheduler, request.steps, detected, options[scheduler.name]),
+            sigmas=_sigmas(scheduler, request.steps, detected, options[owner(scheduler)]),
             seeds=_seeds(request), size=size, format=_format(task, request), options=options,
             quantizers=quantizers, optimizers=optimizers,
             memory=self.placer.memory(placements, detected, optimizers),
@@ -109,20 +109,21 @@ class Planner:
             raise InvalidRequest(f"{request.batch} × {width} × {height} is more than {limit} in one job")
         return width, height
 
-    def _options(self, request: Request, parts: Sequence[Any]) -> Mapping[str, Options]:
-        owners = {part.name: part for part in parts}
-        configurable = {name for name, part in owners.items() if part.options.model_fields}
+    def _options(self, request: Request, parts: Sequence[Any]) -> Mapping[tuple[str, str], Options]:
+        configurable = [part.name for part in parts if part.options.model_fields]
         for name in request.options:
             if name not in configurable:
                 raise UnknownName("owner of options", name, configurable)
-        return {
-            name: parsed(
-                part.options,
-                {**self.config.options.get(name, {}), **request.options.get(name, {})},
-                where=f"{name}: ",
-            )
-            for name, part in owners.items()
-        }
+        if shared := {name for name in configurable if configurable.count(name) > 1}:
+            raise PluginError(f"two parts of the job both take options as {min(shared)!r}")
+        return {owner(part): self._parsed(request, part) for part in parts}
+
+    def _parsed(self, request: Request, part: Any) -> Options:
+        if not part.options.model_fields:
+            return Options()
+        given = {**self.config.options.get(part.name, {}), **request.options.get(part.name, {})}
+        kind: type[Options] = part.options
+        return parsed(kind, given, where=f"{part.name}: ")
 
 
 def _check_inputs(task: specs.TaskSpec, request: Request) -> None:

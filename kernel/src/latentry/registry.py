@@ -43,9 +43,9 @@ class Table(Mapping[str, S], Generic[S]):
         """A table with `specs` in it too; `DuplicateName` names both owners."""
         table = self
         for spec in specs:
-            for name in (spec.name, *getattr(spec, "aliases", ())):
+            aliases = {alias.lower(): spec.name for alias in getattr(spec, "aliases", ())}
+            for name in (spec.name, *aliases):
                 table._refuse_taken(name, owner)
-            aliases = dict.fromkeys(getattr(spec, "aliases", ()), spec.name)
             table = replace(
                 table,
                 specs={**table.specs, spec.name: spec},

@@ -23,15 +23,17 @@ class Residents:
     _placed: Mapping[str, Placed] = field(default_factory=dict)
     _undos: ExitStack = field(default_factory=ExitStack)
 
-    def device(self, name: str, options: Options) -> Device:
+    def device(self, name: str, plan: Plan) -> Device:
         """The open device of this name; opened again when its options changed."""
+        spec = self.registry.devices[name]
+        options = plan.options_for(spec)
         known = self._devices.get(name)
         if known and known[0] == options:
             return known[1]
         if known:
             self._unplace()
             self._devices.pop(name)[1].close()
-        self._devices[name] = options, self.registry.devices[name].open(options)
+        self._devices[name] = options, spec.open(options)
         return self._devices[name][1]
 
     def placed(self, plan: Plan, loaded: Callable[[], None]) -> Mapping[str, Placed]:
@@ -52,7 +54,7 @@ class Residents:
         try:
             for name, component in self._components.items():
                 where = plan.placements[name]
-                device = self.device(where.device, plan.options[where.device])
+                device = self.device(where.device, plan)
                 for optimizer in plan.optimizers:
                     if optimizer.parts & {name, "*"}:
                         component, undo = optimizer.apply(component, device)

@@ -10,7 +10,7 @@ from latentry.errors import PluginError, shown
 from latentry.header import ModelHeader
 from latentry.request import Options, Request, Result
 from latentry.state import Key, State
-from latentry.types import Component, Detected, Device, DeviceReport, ModelRange, Undo
+from latentry.types import Component, Detected, Device, DeviceReport, Undo
 
 if TYPE_CHECKING:
     from latentry.host import Host
@@ -44,17 +44,14 @@ class DeviceSpec(Spec):
     description: str = ""
 
 
-class Sigmas(Protocol):
-    """`sigmas(steps, model_range, **declared options)`: steps + 1 levels, strictly decreasing, the last 0."""
-
-    def __call__(self, steps: int, model_range: ModelRange, /, **options: Any) -> tuple[float, ...]: ...
-
-
 @dataclass(frozen=True)
 class SchedulerSpec(Spec):
-    """A noise schedule. The fields of `options` become keyword arguments of `sigmas`."""
+    """A noise schedule: `sigmas(steps, model_range, **declared options)`.
 
-    sigmas: Sigmas
+    It gives steps + 1 levels, strictly decreasing, the last 0; `options` become keyword arguments.
+    """
+
+    sigmas: Callable[..., tuple[float, ...]]
     label: str = ""
     spaces: frozenset[str] = frozenset({"ve", "flow"})
     options: type[Options] = Options

@@ -70,12 +70,17 @@ class ModelRange:
         return self.sigmas[-1]
 
     def sigma(self, timestep: float) -> float:
-        """The noise level at a fractional timestep, log-linear between trained ones, clamped at the ends."""
+        """The noise level at a fractional timestep, clamped at the ends.
+
+        Between trained ones it is linear in the logarithm, or in the level itself for "flow".
+        """
         t = min(max(timestep, 0.0), len(self.sigmas) - 1.0)
         low = min(int(t), len(self.sigmas) - 2)
         part = t - low
         if part in (0.0, 1.0):
             return self.sigmas[low + int(part)]
+        if self.space == "flow":
+            return (1 - part) * self.sigmas[low] + part * self.sigmas[low + 1]
         return exp((1 - part) * self._logs[low] + part * self._logs[low + 1])
 
     def timestep(self, sigma: float) -> float:
@@ -88,6 +93,8 @@ class ModelRange:
         if self.sigmas[high] == sigma:
             return float(high)
         low = high - 1
+        if self.space == "flow":
+            return low + (sigma - self.sigmas[low]) / (self.sigmas[high] - self.sigmas[low])
         return low + (log(sigma) - self._logs[low]) / (self._logs[high] - self._logs[low])
 
 

@@ -11,9 +11,20 @@ from latentry.errors import (
     UnknownName,
     UserError,
 )
-from latentry.events import Event, ImageReady, ModelLoaded, Stepped
+from latentry.events import (
+    Done,
+    Event,
+    Failed,
+    ImageReady,
+    ModelLoaded,
+    Queued,
+    StageStarted,
+    Started,
+    Stepped,
+)
 from latentry.header import ModelHeader, read_config, read_header
 from latentry.hooks import hookimpl
+from latentry.host import Host
 from latentry.job import Job
 from latentry.keys import (
     ARTIFACTS,
@@ -72,6 +83,7 @@ from latentry.types import (
     Undo,
     X,
 )
+from pydantic import Field
 
 __all__ = [
     "ARTIFACTS",
@@ -101,9 +113,13 @@ __all__ = [
     "Device",
     "DeviceReport",
     "DeviceSpec",
+    "Done",
     "Event",
     "Executor",
     "ExecutorSpec",
+    "Failed",
+    "Field",
+    "Host",
     "ImageReady",
     "InputSpec",
     "InvalidInput",
@@ -129,11 +145,14 @@ __all__ = [
     "PlacementRequest",
     "PluginError",
     "QuantizerSpec",
+    "Queued",
     "Request",
     "Result",
     "SamplerSpec",
     "SchedulerSpec",
     "StageSpec",
+    "StageStarted",
+    "Started",
     "State",
     "Stepped",
     "Store",

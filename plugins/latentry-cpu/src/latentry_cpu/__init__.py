@@ -1,0 +1,39 @@
+"""The processor as a Latentry device."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from latentry_sdk import Count, DeviceSpec, Field, Options, hookimpl
+
+from latentry_cpu.probing import probe
+
+if TYPE_CHECKING:
+    from latentry_cpu.device import CpuDevice
+
+MAX_THREADS = 1024
+
+
+class CpuOptions(Options):
+    """How the processor is used.
+
+    `channels_last` is off: on an AVX2 machine with one thread, UNets of 3 to 100 million parameters took
+    0.98 to 1.04 times as long with it.
+    """
+
+    threads: Count = Field(
+        0, ge=0, le=MAX_THREADS, description="Threads for one operation; 0 leaves torch's own"
+    )
+    channels_last: bool = Field(False, description="Keep convolutions in channels-last order")
+
+
+def open_cpu(options: Options) -> "CpuDevice":
+    """The processor, open."""
+    from latentry_cpu.device import CpuDevice
+
+    return CpuDevice(CpuOptions.model_validate(options.model_dump()))
+
+
+@hookimpl
+def register_devices() -> Sequence[DeviceSpec]:
+    """The device `cpu`."""
+    return [DeviceSpec("cpu", probe, open_cpu, options=CpuOptions, description="The processor, with torch")]

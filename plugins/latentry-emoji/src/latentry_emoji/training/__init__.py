@@ -1,0 +1,1 @@
+"""Train the embedded model: scenes of emoji, the autoencoder, the denoiser, the exported folder."""

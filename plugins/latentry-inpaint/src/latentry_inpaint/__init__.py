@@ -1,0 +1,94 @@
+"""The task inpaint: paint where a mask is white and leave every other pixel as it was."""
+
+from latentry_sdk import (
+    DENOISE,
+    IMAGES,
+    INPUTS,
+    JOB,
+    KNOWN,
+    LATENTS,
+    MASK,
+    MASK_LATENTS,
+    NOISE,
+    SIGMAS,
+    SIZE,
+    SOURCE,
+    InputSpec,
+    StageSpec,
+    TaskSpec,
+    hookimpl,
+)
+
+from latentry_inpaint.compositing import composite
+from latentry_inpaint.options import InpaintOptions, check
+from latentry_inpaint.preparing import CONTENT, ORIGINAL, ORIGINAL_MASK, prepare
+from latentry_inpaint.sampling import keep, start
+
+STAGES = (
+    "read_images",
+    "inpaint.prepare",
+    "load",
+    "@encode_prompt",
+    "@encode_image",
+    "@noise",
+    "@denoise",
+    "inpaint.start",
+    "inpaint.keep",
+    "sample",
+    "@decode",
+    "inpaint.composite",
+    "write_images",
+)
+
+
+@hookimpl
+def register_tasks() -> tuple[TaskSpec, ...]:
+    """Inpainting."""
+    return (
+        TaskSpec(
+            "inpaint",
+            STAGES,
+            inputs=(
+                InputSpec("image", "image", description="The picture to change"),
+                InputSpec("mask", "mask", description="White where the picture may change, black where not"),
+            ),
+            options=InpaintOptions,
+            check=check,
+            description="Paint the part of a picture that a mask covers",
+        ),
+    )
+
+
+@hookimpl
+def register_stages() -> tuple[StageSpec, ...]:
+    """What comes before, into and after the sampling."""
+    return (
+        StageSpec(
+            "inpaint.prepare",
+            prepare,
+            needs=(JOB, INPUTS),
+            gives=(SOURCE, MASK, SIZE, ORIGINAL, ORIGINAL_MASK, CONTENT),
+            description="Fit picture and mask to a size the model takes",
+        ),
+        StageSpec(
+            "inpaint.start",
+            start,
+            needs=(JOB, NOISE, SIGMAS, KNOWN),
+            gives=(LATENTS, SIGMAS),
+            description="Noise the picture as far as the strength says",
+        ),
+        StageSpec(
+            "inpaint.keep",
+            keep,
+            needs=(JOB, DENOISE, NOISE, SIGMAS, KNOWN, MASK_LATENTS),
+            gives=(DENOISE,),
+            description="Hold the latents outside the mask to the picture's",
+        ),
+        StageSpec(
+            "inpaint.composite",
+            composite,
+            needs=(IMAGES, ORIGINAL, ORIGINAL_MASK, CONTENT),
+            gives=(IMAGES,),
+            description="Lay the original over what the mask leaves out",
+        ),
+    )

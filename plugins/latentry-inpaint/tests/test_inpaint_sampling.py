@@ -1,0 +1,154 @@
+"""Strength cuts the noise levels, and the wrapper equals putting the known latents back after each step."""
+
+from itertools import pairwise
+from math import isclose, sqrt
+from types import SimpleNamespace
+from typing import Any
+
+import latentry_inpaint
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from latentry_inpaint.options import InpaintOptions, check, steps_left
+from latentry_inpaint.sampling import keep, keep_known, start
+from latentry_sdk import (
+    DENOISE,
+    JOB,
+    KNOWN,
+    LATENTS,
+    MASK_LATENTS,
+    NOISE,
+    SIGMAS,
+    InvalidRequest,
+    Request,
+    State,
+)
+from pydantic import ValidationError
+
+SIGMAS_DOWN = (14.0, 5.0, 1.5, 0.4, 0.0)
+values = st.floats(-3, 3)
+
+
+def inner(x: float, sigma: float) -> float:
+    """A denoiser that is not linear, so that what it is shown matters."""
+    return x / (1 + sigma**2) + 0.1 * x**2 / (1 + sigma**3)
+
+
+def state_for(strength: float = 1.0, *, features: frozenset[str] = frozenset(), space: str = "ve") -> State:
+    detected = SimpleNamespace(features=features, model_range=SimpleNamespace(space=space))
+    options = InpaintOptions(strength=strength)
+    job: Any = SimpleNamespace(plan=SimpleNamespace(detected=detected), options=lambda kind: options)
+    noise: Any = SimpleNamespace(initial=lambda: 2.0)
+    state = State().put(JOB, job).put(NOISE, noise).put(SIGMAS, SIGMAS_DOWN)
+    return state.put(KNOWN, 0.5).put(MASK_LATENTS, 0.0).put(DENOISE, inner)
+
+
+def euler(denoise: Any, x: float, sigmas: tuple[float, ...]) -> float:
+    for now, nxt in pairwise(sigmas):
+        x = x + (x - denoise(x, now)) / now * (nxt - now)
+    return x
+
+
+def put_back(x: float, sigmas: tuple[float, ...], *, mask: float, known: float, noise: float) -> float:
+    """Euler with the known latents put back after each step, as diffusers does."""
+    for now, nxt in pairwise(sigmas):
+        x = x + (x - inner(x, now)) / now * (nxt - now)
+        x = mask * x + (1 - mask) * (known + nxt * noise)
+    return x
+
+
+@given(values, values, st.sampled_from([0.0, 1.0]))
+def test_the_wrapper_equals_putting_the_known_back_from_pure_noise(
+    known: float, noise: float, mask: float
+) -> None:
+    x = noise * sqrt(1 + SIGMAS_DOWN[0] ** 2)
+    wrapped = keep_known(inner, mask=mask, known=known, noise=noise, pure_start=SIGMAS_DOWN[0])
+    wanted = put_back(x, SIGMAS_DOWN, mask=mask, known=known, noise=noise)
+    assert isclose(euler(wrapped, x, SIGMAS_DOWN), wanted, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@given(values, values, st.sampled_from([0.0, 1.0]))
+def test_the_wrapper_equals_putting_the_known_back_from_the_noised_picture(
+    known: float, noise: float, mask: float
+) -> None:
+    sigmas = SIGMAS_DOWN[2:]
+    x = known + sigmas[0] * noise
+    wrapped = keep_known(inner, mask=mask, known=known, noise=noise)
+    wanted = put_back(x, sigmas, mask=mask, known=known, noise=noise)
+    assert isclose(euler(wrapped, x, sigmas), wanted, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_the_model_sees_the_known_under_its_noise_but_pure_noise_at_first() -> None:
+    seen: list[float] = []
+
+    def watch(x: float, sigma: float) -> float:
+        seen.append(x)
+        return x
+
+    wrapped = keep_known(watch, mask=0.0, known=0.5, noise=2.0, pure_start=14.0)
+    assert [wrapped(99.0, sigma) for sigma in (14.0, 5.0)] == [0.5, 0.5]
+    assert seen == [99.0, 10.5]
+
+
+def test_strength_one_starts_from_noise_alone_over_all_levels() -> None:
+    state = start(state_for(1.0))
+    assert state[SIGMAS] == SIGMAS_DOWN
+    assert state[LATENTS] == 2 * sqrt(1 + 14**2)
+
+
+def test_a_lower_strength_starts_from_the_noised_picture_on_the_way() -> None:
+    state = start(state_for(0.5))
+    assert state[SIGMAS] == SIGMAS_DOWN[2:]
+    assert state[LATENTS] == 0.5 + 1.5 * 2
+
+
+def test_just_below_one_starts_from_the_noised_picture() -> None:
+    state = start(state_for(0.9999))
+    assert state[SIGMAS] == SIGMAS_DOWN[1:]
+    assert state[LATENTS] == 0.5 + 5 * 2
+
+
+def test_a_flow_model_starts_on_the_line_between_picture_and_noise() -> None:
+    assert start(state_for(0.5, space="flow"))[LATENTS] == -0.5 * 0.5 + 1.5 * 2
+    assert start(state_for(1.0, space="flow"))[LATENTS] == 14 * 2
+
+
+def test_a_model_that_takes_the_mask_keeps_its_denoiser() -> None:
+    assert keep(state_for(features=frozenset({"inpaint"})))[DENOISE] is inner
+    assert keep(state_for())[DENOISE](99.0, 5.0) == 0.5
+
+
+@given(st.integers(1, 1000), st.floats(0, 1, exclude_min=True))
+def test_the_check_refuses_exactly_the_strengths_that_leave_no_step(steps: int, strength: float) -> None:
+    request, options = Request(task="inpaint", steps=steps), InpaintOptions(strength=strength)
+    assert 0 <= steps_left(steps, strength) <= steps
+    if int(steps * strength):
+        check(request, options)
+    else:
+        with pytest.raises(InvalidRequest, match="leaves no step"):
+            check(request, options)
+
+
+@pytest.mark.parametrize("strength", [0, -1, 1.0001, float("nan"), float("inf"), True, "much"])
+def test_a_strength_out_of_range_is_refused(strength: Any) -> None:
+    with pytest.raises(ValidationError):
+        InpaintOptions(strength=strength)
+
+
+def test_each_stage_reads_only_what_it_declares() -> None:
+    specs = {spec.name: spec for spec in latentry_inpaint.register_stages()}
+    state = State()
+    for spec, full in ((specs["inpaint.start"], state_for(0.5)), (specs["inpaint.keep"], state_for())):
+        for key in spec.needs:
+            state = state.put(key, full[key])
+        after = spec.run(state)
+        assert all(key in after for key in spec.gives)
+
+
+def test_the_task_needs_an_image_and_a_mask() -> None:
+    (task,) = latentry_inpaint.register_tasks()
+    assert [(spec.name, spec.kind, spec.required) for spec in task.inputs] == [
+        ("image", "image", True),
+        ("mask", "mask", True),
+    ]
+    assert {stage.name for stage in latentry_inpaint.register_stages()} <= set(task.stages)

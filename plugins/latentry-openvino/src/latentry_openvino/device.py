@@ -1,0 +1,107 @@
+"""OpenVINO as a device: components are converted once, compiled, and called with torch tensors."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from latentry_sdk import Component, Memory, Unavailable
+
+from latentry_openvino import keeping
+from latentry_openvino.calling import Engine, OpenVinoComponent
+from latentry_openvino.conversion import Converted, convert
+from latentry_openvino.engine import PRECISIONS, OpenVinoOptions, system_memory
+from latentry_openvino.runtime import load_openvino
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+LIMITS = {"f32": 1e-3, "bf16": 0.1, "f16": 0.05}
+"""Relative error up to which a graph's numbers are torch's; a graph used for wrong shapes is off by 1 or more."""
+
+
+class OpenVinoDevice:
+    """Converts components and runs them with one OpenVINO core."""
+
+    def __init__(self, options: OpenVinoOptions) -> None:
+        self._options = options
+        self._core = load_openvino().Core()
+        self._check_target()
+
+    def place(self, component: Component, dtype: str | None) -> OpenVinoComponent:
+        """The converted component, from the disk where it was converted before.
+
+        Its torch module is kept only to convert it again for arguments that one graph cannot take.
+        """
+        precision = self._precision(dtype)
+        if component.managed:
+            raise Unavailable(
+                f"an optimizer moves the weights of {component.name}, which openvino would not see",
+                fix="leave the optimizer out or place the component elsewhere",
+            )
+
+        def build(arrays: Sequence["Tensor"]) -> Engine:
+            return self._engine(component, arrays, precision)
+
+        chosen = next(name for name, hint in PRECISIONS.items() if hint == precision)
+        return OpenVinoComponent(build, build(component.example()), chosen)
+
+    def activate(self) -> AbstractContextManager[None]:
+        """No autograd in the stages around the engine."""
+        import torch
+
+        context: AbstractContextManager[None] = torch.inference_mode()
+        return context
+
+    def memory(self) -> Memory:
+        """The system's memory for the CPU; other targets do not say."""
+        return system_memory() if self._options.target == "CPU" else Memory()
+
+    def close(self) -> None:
+        """Nothing is held beyond the placed components."""
+
+    def _engine(self, component: Component, arrays: Sequence["Tensor"], precision: str) -> Engine:
+        def compiled(converted: Converted) -> Engine:
+            return self._compile(converted, precision)
+
+        folder = self._options.cache / keeping.entry(component, arrays)
+        if kept := keeping.load(folder, self._core):
+            return compiled(kept)
+        converted = convert(component, arrays, compiled, LIMITS[precision])
+        keeping.keep(converted, folder)
+        return compiled(converted)
+
+    def _compile(self, converted: Converted, precision: str) -> Engine:
+        hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
+        if self._options.threads:
+            hints["INFERENCE_NUM_THREADS"] = self._options.threads
+        try:
+            return Engine(self._core.compile_model(converted.model, self._options.target, hints), converted)
+        except RuntimeError as exc:
+            reason = " ".join(str(exc).split())[:200]
+            raise Unavailable(
+                f"openvino cannot compile for {self._options.target}: {reason}", fix="choose another target"
+            ) from exc
+
+    def _check_target(self) -> None:
+        known = [*self._core.available_devices, "AUTO"]
+        if self._options.target.split(":")[0].split(".")[0] not in {name.split(".")[0] for name in known}:
+            raise Unavailable(
+                f"OpenVINO has no device {self._options.target!r}", fix=f"use one of {', '.join(known)}"
+            )
+
+    def _precision(self, dtype: str | None) -> str:
+        precision = PRECISIONS.get(dtype, "") if dtype else self._options.precision
+        able = self._capabilities()
+        legal = [name for name, hint in PRECISIONS.items() if CAPABILITIES[hint] in able]
+        if CAPABILITIES.get(precision) not in able:
+            asked, here = dtype or precision, self._options.target
+            raise Unavailable(f"OpenVINO does not compute in {asked!a} on {here}", fix=f"use {', '.join(legal)}")
+        return precision
+
+    def _capabilities(self) -> frozenset[str]:
+        try:
+            found = self._core.get_property(self._options.target, "OPTIMIZATION_CAPABILITIES")
+        except RuntimeError:  # a target that stands for others does not say
+            found = ()
+        return frozenset({"FP32", *found})

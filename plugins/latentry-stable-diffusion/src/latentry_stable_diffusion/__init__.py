@@ -1,0 +1,79 @@
+"""Stable Diffusion 1, 2, XL and XL refiner: how these checkpoints are recognised, loaded and called."""
+
+from latentry_sdk import (
+    CONDITIONING,
+    DENOISE,
+    IMAGES,
+    JOB,
+    KNOWN,
+    LATENTS,
+    MASK_LATENTS,
+    MASKED_LATENTS,
+    NOISE,
+    PLACED,
+    SEEDS,
+    SIZE,
+    SOURCE,
+    ModelFamily,
+    StageSpec,
+    hookimpl,
+)
+
+from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.detection import detect
+from latentry_stable_diffusion.loading import load
+from latentry_stable_diffusion.noise import noise
+from latentry_stable_diffusion.pictures import decode, encode_image
+from latentry_stable_diffusion.prompts import encode_prompt
+
+NAME = "stable-diffusion"
+ROLES = ("encode_prompt", "encode_image", "noise", "denoise", "decode")
+
+
+@hookimpl
+def register_models() -> tuple[ModelFamily, ...]:
+    """One family: its variants differ in configuration only."""
+    roles = {role: f"{NAME}.{role}" for role in ROLES}
+    return (ModelFamily(NAME, detect, load, roles, description="Stable Diffusion 1, 2, XL and XL refiner"),)
+
+
+@hookimpl
+def register_stages() -> tuple[StageSpec, ...]:
+    """The family's roles."""
+    return (
+        StageSpec(
+            f"{NAME}.encode_prompt",
+            encode_prompt,
+            needs=(JOB, PLACED),
+            gives=(CONDITIONING,),
+            description="Turn the prompts into CLIP embeddings",
+        ),
+        StageSpec(
+            f"{NAME}.encode_image",
+            encode_image,
+            needs=(JOB, SOURCE, PLACED),
+            gives=(KNOWN, MASK_LATENTS, MASKED_LATENTS),
+            description="Turn the source and the mask into latents",
+        ),
+        StageSpec(
+            f"{NAME}.noise",
+            noise,
+            needs=(JOB, SIZE, SEEDS, PLACED),
+            gives=(NOISE,),
+            description="One noise generator an image, on the CPU",
+        ),
+        StageSpec(
+            f"{NAME}.denoise",
+            denoise,
+            needs=(JOB, PLACED, CONDITIONING, SIZE),
+            gives=(DENOISE,),
+            description="The UNet with guidance, as a denoiser",
+        ),
+        StageSpec(
+            f"{NAME}.decode",
+            decode,
+            needs=(JOB, LATENTS, PLACED),
+            gives=(IMAGES,),
+            description="Turn latents into pictures",
+        ),
+    )

@@ -1,0 +1,133 @@
+"""Recognise a checkpoint of the family by its headers and configuration."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from latentry_sdk import Detected, InvalidModel, ModelHeader, read_config
+
+from latentry_stable_diffusion.architectures import (
+    CONV_IN,
+    SD2,
+    UNET,
+    VAE,
+    Architecture,
+    by_config,
+    by_shapes,
+)
+from latentry_stable_diffusion.details import Details, as_detected, read_details, vae_factor
+from latentry_stable_diffusion.noise_levels import model_range
+from latentry_stable_diffusion.prediction import EPSILON, VELOCITY, prediction_of
+
+CLASSES = {
+    "unet": "UNet2DConditionModel",
+    "vae": "AutoencoderKL",
+    "text_encoder": "CLIPTextModel",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+}
+UNSUPPORTED = ("time_cond_proj_dim", "class_embed_type", "num_class_embeds", "encoder_hid_dim_type")
+DECODER = ("decoder.", "post_quant_conv.")
+
+
+def detect(header: ModelHeader) -> Detected | None:
+    """What the checkpoint is, or None where it is not one of the family."""
+    return _detect_folder(header) if header.is_folder else _detect_file(header)
+
+
+def _detect_folder(header: ModelHeader) -> Detected | None:
+    parts = _parts(header.index)
+    encoders = frozenset(part for part in parts if part.startswith("text_encoder"))
+    if not {"unet", "vae"} <= parts:
+        return None
+    try:
+        return _describe_folder(header, encoders)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as exc:
+        raise InvalidModel(f"{header.path.name}: its configuration lacks or mistypes {exc}") from exc
+
+
+def _parts(index: Mapping[str, Any]) -> set[str]:
+    """The parts that are of the family's own classes; none at all where one is of another class."""
+    named = {name: index[name][-1] for name in CLASSES if isinstance(index.get(name), list) and index[name]}
+    parts = {name: kind for name, kind in named.items() if kind is not None}
+    return set(parts) if all(kind == CLASSES[name] for name, kind in parts.items()) else set()
+
+
+def _describe_folder(header: ModelHeader, encoders: frozenset[str]) -> Detected | None:
+    unet, vae, scheduler = (header.config(part) for part in ("unet", "vae", "scheduler"))
+    architecture = by_config(unet, encoders)
+    prediction = scheduler.get("prediction_type", EPSILON)
+    if architecture is None or not _is_supported(unet, scheduler) or prediction not in (EPSILON, VELOCITY):
+        return None
+    tokens = min(int(header.config(name).get("max_position_embeddings", 77)) for name in encoders)
+    details = read_details(
+        architecture, unet=unet, vae=vae, index=header.index, prediction=prediction, tokens=tokens
+    )
+    if details.channels not in (details.latent_channels, 2 * details.latent_channels + 1):
+        return None
+    return as_detected(
+        details,
+        parameters=_folder_parameters(header, encoders),
+        model_range=model_range(scheduler),
+        size=_native_size(unet, vae),
+    )
+
+
+def _is_supported(unet: Mapping[str, Any], scheduler: Mapping[str, Any]) -> bool:
+    """Whether the UNet takes no more than we give it, and noise is added as x0 + sigma n."""
+    plain = all(unet.get(name) is None for name in UNSUPPORTED)
+    addition = unet.get("addition_embed_type") in (None, "text_time")
+    gated = unet.get("attention_type", "default") != "default"
+    foreign = str(scheduler.get("_class_name")).startswith(("EDM", "Flow"))
+    return plain and addition and not gated and not foreign
+
+
+def _native_size(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[int, int]:
+    """(width, height); a `sample_size` of two is (height, width)."""
+    sample = unet.get("sample_size") or 64
+    height, width = sample if isinstance(sample, list) else (sample, sample)
+    return int(width) * vae_factor(vae), int(height) * vae_factor(vae)
+
+
+def _folder_parameters(header: ModelHeader, encoders: frozenset[str]) -> dict[str, int]:
+    counts = {name: header.parameters(name) for name in (*sorted(encoders), "unet")}
+    return counts | _halves({name: prod(tensor.shape) for name, tensor in header.tensors("vae").items()})
+
+
+def _halves(counts: Mapping[str, int]) -> dict[str, int]:
+    decoder = sum(count for name, count in counts.items() if name.startswith(DECODER))
+    return {"vae_encoder": sum(counts.values()) - decoder, "vae_decoder": decoder}
+
+
+def _detect_file(header: ModelHeader) -> Detected | None:
+    shapes = {name: tensor.shape for name, tensor in header.tensors().items()}
+    architecture = by_shapes(shapes)
+    channels = shapes.get(CONV_IN, (0, 0))[1]
+    if architecture is None or channels not in (4, 9):
+        return None
+    prediction = prediction_of(header, architecture, channels)
+    counts = {name: prod(shape) for name, shape in shapes.items()}
+    size = 768 if architecture is SD2 and prediction == VELOCITY else architecture.size
+    return as_detected(
+        _shipped_details(architecture, channels, prediction),
+        parameters=_file_parameters(counts, architecture.encoders),
+        model_range=model_range({"rescale_betas_zero_snr": "ztsnr" in shapes}),
+        size=(size, size),
+    )
+
+
+def _shipped_details(architecture: Architecture, channels: int, prediction: str) -> Details:
+    unet, vae = (read_config(architecture.configs / part / "config.json") for part in ("unet", "vae"))
+    index = read_config(architecture.configs / "model_index.json")
+    details = read_details(architecture, unet=unet, vae=vae, index=index, prediction=prediction, tokens=77)
+    return replace(details, channels=channels)
+
+
+def _file_parameters(counts: Mapping[str, int], encoders: Mapping[str, str]) -> dict[str, int]:
+    prefixes = {**encoders, "unet": UNET}
+    sums = {
+        part: sum(count for name, count in counts.items() if name.startswith(prefix))
+        for part, prefix in prefixes.items()
+    }
+    vae = {name.removeprefix(VAE): count for name, count in counts.items() if name.startswith(VAE)}
+    return sums | _halves(vae)

@@ -1,0 +1,49 @@
+"""Open the models of a diffusers folder: known classes, safetensors only, nothing fetched."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from latentry_sdk import Detected, ModelHeader
+
+from latentry_stable_diffusion.fitting import fits, reject_missing
+
+
+def open_folder(header: ModelHeader, detected: Detected) -> Mapping[str, Any]:
+    """diffusers' and transformers' models by part: the text encoders, "unet" and "vae"."""
+    parts = [name for name in detected.components if not name.startswith("vae_")]
+    return {part: _open(header, part) for part in (*parts, "vae")}
+
+
+def _open(header: ModelHeader, part: str) -> Any:
+    import torch
+
+    header.config(part)  # refuses code, in case the file changed since detection
+    kind, dtype = _class_of(part)
+    variant = "fp16" if ".fp16" in header.weight_files(part)[0].name else None
+    with fits(header, part):
+        model, info = kind.from_pretrained(
+            str(header.path),
+            subfolder=part,
+            variant=variant,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **{dtype: torch.float32},
+        )
+        reject_missing(info["missing_keys"])
+    return model
+
+
+def _class_of(part: str) -> tuple[Any, str]:
+    """The class of a part, and its name for the number type."""
+    if part == "text_encoder":
+        from transformers import CLIPTextModel
+
+        return CLIPTextModel, "dtype"
+    if part == "text_encoder_2":
+        from transformers import CLIPTextModelWithProjection
+
+        return CLIPTextModelWithProjection, "dtype"
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    return {"unet": UNet2DConditionModel, "vae": AutoencoderKL}[part], "torch_dtype"

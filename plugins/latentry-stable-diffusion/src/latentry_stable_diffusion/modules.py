@@ -1,0 +1,99 @@
+"""The callables that devices place: thin modules with positional tensor arguments, which tracers understand.
+
+The classes are made inside functions so that importing this module imports no torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+
+def text_encoder(model: Any, *, penultimate: bool) -> "Module":
+    """`(input_ids) -> (hidden states, pooled)`: the last normed states, or those before the last layer."""
+    from torch.nn import Module
+
+    class TextEncoder(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: "Tensor") -> "tuple[Tensor, Tensor]":
+            output = self.model(input_ids, output_hidden_states=penultimate)
+            pooled = output.text_embeds if "text_embeds" in output else output.pooler_output
+            return output.hidden_states[-2] if penultimate else output.last_hidden_state, pooled
+
+    return frozen(TextEncoder())
+
+
+def unet(model: Any) -> "Module":
+    """`(sample, timestep, encoder_hidden_states[, text_embeds, time_ids]) -> prediction`."""
+    from torch.nn import Module
+
+    class Unet(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(
+            self,
+            sample: "Tensor",
+            timestep: "Tensor",
+            encoder_hidden_states: "Tensor",
+            text_embeds: "Tensor | None" = None,
+            time_ids: "Tensor | None" = None,
+        ) -> "Tensor":
+            added = None if text_embeds is None else {"text_embeds": text_embeds, "time_ids": time_ids}
+            output: tuple[Tensor] = self.model(
+                sample, timestep, encoder_hidden_states, added_cond_kwargs=added, return_dict=False
+            )
+            return output[0]
+
+    return frozen(Unet())
+
+
+def vae_encoder(model: Any) -> "Module":
+    """`(pixels) -> latents`: the mean of the posterior, not scaled."""
+    from torch.nn import Module
+
+    class VaeEncoder(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = _without(model, "decoder", "post_quant_conv")
+
+        def forward(self, pixels: "Tensor") -> "Tensor":
+            mean: Tensor = self.model.encode(pixels).latent_dist.mode()
+            return mean
+
+    return frozen(VaeEncoder())
+
+
+def vae_decoder(model: Any) -> "Module":
+    """`(latents) -> pixels` in -1 … 1, from latents that are not scaled."""
+    from torch.nn import Module
+
+    class VaeDecoder(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = _without(model, "encoder", "quant_conv")
+
+        def forward(self, latents: "Tensor") -> "Tensor":
+            output: tuple[Tensor] = self.model.decode(latents, return_dict=False)
+            return output[0]
+
+    return frozen(VaeDecoder())
+
+
+def frozen(module: "Module") -> "Module":
+    """The module, for inference only: no dropout, no gradients."""
+    return module.eval().requires_grad_(False)
+
+
+def _without(model: Any, *parts: str) -> Any:
+    """The same model lacking `parts`, so that each half of a VAE can be elsewhere and still tile its work."""
+    from copy import copy
+
+    half = copy(model)
+    half._modules = {name: child for name, child in model._modules.items() if name not in parts}
+    return half

@@ -1,0 +1,136 @@
+import pytest
+import torch
+from latentry_sdk import DENOISE, JOB, MASK_LATENTS, MASKED_LATENTS, NOISE, PLACED
+from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.noise import noise
+from latentry_stable_diffusion.prompts import encode_prompt
+
+ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0}
+
+
+def denoiser(state):
+    return denoise(encode_prompt(state))[DENOISE]
+
+
+class Counting:
+    """A placed component that keeps what it was called with."""
+
+    def __init__(self, inner):
+        self.inner, self.home, self.dtype, self.calls = inner, inner.home, inner.dtype, []
+
+    def __call__(self, *arrays):
+        self.calls.append(arrays)
+        return self.inner(*arrays)
+
+
+def counted(state):
+    unet = Counting(state[PLACED]["unet"])
+    return state.put(PLACED, {**state[PLACED], "unet": unet}), unet
+
+
+@pytest.mark.parametrize("name", ["sd1", "sd2-v", "sdxl", "sdxl-refiner"])
+@pytest.mark.parametrize("timestep", [10, 500, 999])
+def test_the_clean_latents_equal_those_of_diffusers(tiny, start, name, timestep):
+    """DDIM's pred_original_sample for the same latents, which it holds scaled to unit variance."""
+    pipeline, state = tiny(name).pipeline, start(tiny(name).folder, **ASKED)
+    sigma = state[JOB].plan.detected.model_range.sigmas[timestep]
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1)) * max(sigma, 1)
+    scaled = x / (sigma**2 + 1) ** 0.5
+    output = guided_output(pipeline, scaled, timestep)
+    pipeline.scheduler.set_timesteps(1000)
+    wanted = pipeline.scheduler.step(output, timestep, scaled).pred_original_sample
+    torch.testing.assert_close(denoiser(state)(x, sigma), wanted, rtol=1e-3, atol=1e-3)
+
+
+def guided_output(pipeline, scaled, timestep):
+    """The UNet's output as the pipelines of diffusers compute it."""
+    with torch.no_grad():
+        found = pipeline.encode_prompt(
+            prompt=ASKED["prompt"],
+            negative_prompt=ASKED["negative"],
+            device="cpu",
+            num_images_per_prompt=2,
+            do_classifier_free_guidance=True,
+        )
+        added = added_conditions(pipeline, found) if len(found) > 2 else None
+        uncond, cond = pipeline.unet(
+            torch.cat([scaled, scaled]), timestep, torch.cat([found[1], found[0]]), added_cond_kwargs=added
+        ).sample.chunk(2)
+    return uncond + ASKED["guidance"] * (cond - uncond)
+
+
+def added_conditions(pipeline, found):
+    refiner = pipeline.config.get("requires_aesthetics_score")
+    ends = [(2.5,), (6.0,)] if refiner else [(16, 16)] * 2
+    ids = torch.tensor([[16.0, 16.0, 0, 0, *end] for end in ends]).repeat_interleave(2, dim=0)
+    return {"text_embeds": torch.cat([found[3], found[2]]), "time_ids": ids}
+
+
+def test_sizes_are_given_as_height_and_width(tiny, start):
+    state, unet = counted(start(tiny("sdxl").folder, size=(32, 16), **ASKED))
+    denoiser(state)(torch.zeros(1, 4, 8, 16), 1.0)
+    assert unet.calls[0][4].tolist() == [[16, 32, 0, 0, 16, 32]] * 2
+
+
+def test_guidance_of_one_calls_the_unet_with_one_row(tiny, start):
+    state, unet = counted(start(tiny("sdxl").folder, prompt="a", guidance=1))
+    assert denoiser(state)(torch.zeros(1, 4, 8, 8), 1.0).shape == (1, 4, 8, 8)
+    assert [len(array) for array in unet.calls[0] if array.ndim > 1] == [1, 1, 1, 1]
+
+
+def test_conditions_are_made_once(tiny, start):
+    state, unet = counted(start(tiny("sdxl-inpaint").folder, **ASKED))
+    clean = denoiser(state)
+    for sigma in (3.0, 2.0):
+        clean(torch.zeros(2, 4, 8, 8), sigma)
+    first, second = unet.calls
+    assert all(first[i] is second[i] for i in (2, 3, 4))
+
+
+def test_an_image_of_a_batch_equals_the_single_one(tiny, start):
+    clean = denoiser(start(tiny("sd1").folder, **ASKED))
+    x = torch.randn(3, 4, 8, 8)
+    torch.testing.assert_close(clean(x, 2.0)[1:2], clean(x[1:2], 2.0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sd1-inpaint", "sdxl-inpaint"])
+def test_an_inpainting_unet_gets_a_hard_mask_and_the_masked_latents(tiny, start, name):
+    state, unet = counted(start(tiny(name).folder, **ASKED))
+    soft = torch.linspace(0, 1, 64).view(1, 1, 8, 8)
+    masked = torch.randn(1, 4, 8, 8)
+    state = state.put(MASK_LATENTS, soft).put(MASKED_LATENTS, masked)
+    denoiser(state)(torch.zeros(2, 4, 8, 8), 1.0)
+    sample = unet.calls[0][0]
+    assert sample.shape == (4, 9, 8, 8)
+    torch.testing.assert_close(sample[:, 4:5], (soft >= 0.5).float().expand(4, 1, 8, 8))
+    torch.testing.assert_close(sample[:, 5:], masked.expand(4, 4, 8, 8))
+
+
+def test_an_inpainting_unet_without_a_mask_gets_a_full_one_over_grey(tiny, start):
+    state, unet = counted(start(tiny("sd1-inpaint").folder, **ASKED))
+    denoiser(state)(torch.zeros(1, 4, 8, 8), 1.0)
+    with torch.no_grad():
+        grey = tiny("sd1-inpaint").pipeline.vae.encode(torch.zeros(1, 3, 16, 16)).latent_dist.mode() * 0.3
+    torch.testing.assert_close(unet.calls[0][0][:1, 5:], grey)
+    assert unet.calls[0][0][:, 4].eq(1).all()
+
+
+def test_noise_equals_that_of_diffusers_and_of_each_seed_alone(tiny, start):
+    from diffusers.utils.torch_utils import randn_tensor
+
+    seeds = (7, 2**64 - 1)
+    state = noise(start(tiny("sd1").folder, seeds=seeds, size=(32, 16)))
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    wanted = randn_tensor((2, 4, 8, 16), generator=generators)
+    assert state[NOISE].initial().equal(wanted)
+    alone = noise(start(tiny("sd1").folder, seeds=seeds[1:], size=(32, 16)))[NOISE]
+    assert alone.initial().equal(wanted[1:])
+    assert alone.between(2.0, 1.0).equal(state[NOISE].between(2.0, 1.0)[1:])
+
+
+def test_the_initial_noise_stays_and_later_noise_is_fresh(tiny, start):
+    drawn = noise(start(tiny("sd1").folder))[NOISE]
+    first, second, third = drawn.initial(), drawn.between(2.0, 1.0), drawn.between(2.0, 1.0)
+    assert drawn.initial().equal(first)
+    assert not second.equal(first)
+    assert not third.equal(second)

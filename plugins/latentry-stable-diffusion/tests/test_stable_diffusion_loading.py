@@ -1,0 +1,109 @@
+import pytest
+import torch
+from latentry_sdk import read_header
+from latentry_stable_diffusion.file_models import open_file
+from latentry_stable_diffusion.loading import as_components
+from safetensors.torch import save_file
+
+NAMES = ["sd1", "sd1-inpaint", "sd2-v", "sdxl", "sdxl-inpaint", "sdxl-refiner"]
+
+
+@pytest.fixture
+def single_file(tiny, original_layout, tmp_path):
+    """`single_file(name)`: a tiny checkpoint as one file in the original layout."""
+
+    def make(name):
+        pipeline = tiny(name).pipeline
+        parts = ("unet", "vae", "text_encoder", "text_encoder_2")
+        models = {part: model for part in parts if (model := getattr(pipeline, part, None)) is not None}
+        path = tmp_path / "model.safetensors"
+        save_file(original_layout(models, layers=1, blocks=2), path)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_and_a_single_file_give_the_same_results(components, tiny, single_file, name):
+    folder = components(tiny(name).folder)
+    header = read_header(single_file(name))
+    models = open_file(header, folder.detected, configs=tiny(name).folder)
+    parts = as_components(models, header, folder.detected)
+    assert parts.keys() == folder.parts.keys() == folder.detected.components.keys()
+    for part, component in parts.items():
+        example = [torch.full_like(value, 1) for value in component.example()]
+        torch.testing.assert_close(component.module(*example), folder.parts[part].module(*example))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_counted_as_loaded(components, tiny, name):
+    model = components(tiny(name).folder)
+    for part, component in model.parts.items():
+        assert sum(w.numel() for w in component.module.parameters()) == model.detected.components[part]
+
+
+@pytest.mark.parametrize("name", ["sd1", "sdxl"])
+def test_components_compute_what_diffusers_models_compute(components, tiny, name):
+    pipeline, parts = tiny(name).pipeline, components(tiny(name).folder).parts
+    torch.manual_seed(1)
+    pixels, latents = torch.randn(1, 3, 16, 16), torch.randn(1, 4, 8, 8)
+    with torch.no_grad():
+        mean = pipeline.vae.encode(pixels).latent_dist.mode()
+        decoded = pipeline.vae.decode(latents).sample
+    torch.testing.assert_close(parts["vae_encoder"].module(pixels), mean)
+    torch.testing.assert_close(parts["vae_decoder"].module(latents), decoded)
+
+
+def test_the_halves_of_the_vae_move_alone(components, tiny):
+    parts = components(tiny("sd1").folder).parts
+    encoder = {id(weight) for weight in parts["vae_encoder"].module.parameters()}
+    assert not encoder & {id(weight) for weight in parts["vae_decoder"].module.parameters()}
+
+
+def test_the_vae_can_tile_its_work(components, tiny):
+    decoder = components(tiny("sd1").folder).parts["vae_decoder"].module
+    decoder.model.enable_tiling()
+    try:
+        assert decoder(torch.zeros(1, 4, 16, 16)).shape == (1, 3, 32, 32)
+    finally:
+        decoder.model.disable_tiling()
+
+
+def test_digests_differ_by_component_and_change_with_the_weights(family, tiny, components, tmp_path):
+    from shutil import copytree
+
+    parts = components(tiny("sd1").folder).parts
+    digests = {name: part.digest() for name, part in parts.items()}
+    assert len(set(digests.values())) == 4
+    folder = copytree(tiny("sd1").folder, tmp_path / "copy")
+    header = read_header(folder)
+    save_file(
+        {name: tensor + 1 for name, tensor in tiny("sd1").pipeline.unet.state_dict().items()},
+        folder / "unet" / "diffusion_pytorch_model.safetensors",
+    )
+    again = {name: part.digest() for name, part in family.load(header, family.detect(header)).items()}
+    assert {name for name in again if again[name] != digests[name]} == {"unet"}
+
+
+def test_a_folder_of_fp16_files_is_opened_in_float32(family, tiny, components, tmp_path):
+    tiny("sd1").pipeline.save_pretrained(tmp_path / "half", variant="fp16")
+    header = read_header(tmp_path / "half")
+    assert all(".fp16." in file.name for file in header.weight_files("unet"))
+    detected = family.detect(header)
+    unet = family.load(header, detected)["unet"]
+    assert next(unet.module.parameters()).dtype == torch.float32
+    assert detected.components == components(tiny("sd1").folder).detected.components
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_components_can_be_converted_to_openvino_and_take_other_batches(components, tiny):
+    openvino = pytest.importorskip("openvino")
+    for part in components(tiny("sdxl-inpaint").folder).parts.values():
+        example = part.example()
+        compiled = openvino.compile_model(openvino.convert_model(part.module, example_input=example), "CPU")
+        larger = [value if value.ndim == 1 else torch.cat([value, value]) for value in example]
+        wanted = part.module(*larger)
+        found = compiled([value.numpy() for value in larger])
+        for i, value in enumerate(wanted if isinstance(wanted, tuple) else (wanted,)):
+            torch.testing.assert_close(torch.from_numpy(found[i]), value, rtol=1e-3, atol=1e-4)

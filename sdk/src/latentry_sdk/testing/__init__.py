@@ -1,0 +1,27 @@
+"""Conformance suites: subclass one, give it your spec, and pytest tells if the plugin keeps its contract."""
+
+import pytest
+
+pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in ("devices", "samplers", "schedulers")))
+
+from latentry_sdk.testing.devices import DeviceConformance  # noqa: E402
+from latentry_sdk.testing.imports import HEAVY, heavy_imports  # noqa: E402
+from latentry_sdk.testing.problems import Gaussian, Mixture  # noqa: E402
+from latentry_sdk.testing.ranges import flow_range, stable_diffusion_range  # noqa: E402
+from latentry_sdk.testing.row import Row  # noqa: E402
+from latentry_sdk.testing.samplers import SamplerConformance, measured_order  # noqa: E402
+from latentry_sdk.testing.schedulers import SchedulerConformance  # noqa: E402
+
+__all__ = [
+    "HEAVY",
+    "DeviceConformance",
+    "Gaussian",
+    "Mixture",
+    "Row",
+    "SamplerConformance",
+    "SchedulerConformance",
+    "flow_range",
+    "heavy_imports",
+    "measured_order",
+    "stable_diffusion_range",
+]

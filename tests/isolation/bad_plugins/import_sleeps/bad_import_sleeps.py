@@ -1,0 +1,5 @@
+"""Its import takes a minute."""
+
+import time
+
+time.sleep(60)

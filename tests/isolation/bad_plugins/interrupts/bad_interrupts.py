@@ -1,0 +1,3 @@
+"""Behaves, when imported, as if the user had pressed Ctrl-C."""
+
+raise KeyboardInterrupt

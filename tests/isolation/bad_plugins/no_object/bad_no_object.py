@@ -1,0 +1,3 @@
+"""Its entry point names something that is not there."""
+
+PLUGIN = None

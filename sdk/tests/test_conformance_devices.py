@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+
 from latentry_sdk import Component, DeviceReport, DeviceSpec, Memory, Placed, Unavailable
 from latentry_sdk.testing import DeviceConformance, Row, heavy_imports
 

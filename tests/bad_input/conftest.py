@@ -11,11 +11,12 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
 from latentry import Config, Host, Request, Result, UserError
 from latentry.cli import run as command_line
 from latentry.events import Event, StageStarted
-from PIL import Image, ImageDraw
-from pydantic import ValidationError
 
 GOOD: Mapping[str, Any] = {"prompt": "a red apple", "steps": 1, "seed": 1}
 SECONDS = 20.0

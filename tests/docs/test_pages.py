@@ -12,6 +12,7 @@ from types import ModuleType
 
 import click
 import pytest
+
 from latentry import Config, Host, Request
 from latentry.cli import build
 

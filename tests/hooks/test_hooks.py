@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import pytest
+
 import latentry_sdk
 import latentry_toy
-import pytest
 from latentry import Config, Host, Request, cli, hooks
 from latentry.errors import UnknownName
 from latentry_sdk import (

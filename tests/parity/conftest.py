@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import latentry_cpu
 import latentry_images
 import latentry_inpaint
@@ -14,7 +16,6 @@ import latentry_samplers
 import latentry_schedules
 import latentry_stable_diffusion
 import latentry_txt2img
-import pytest
 from latentry import Host
 from latentry_sdk import StageSpec, State, hookimpl
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from latentry import Host, Request
 from PIL import Image
+
+from latentry import Host, Request
 
 KINDS = ("empty", "full", "pixel", "hard", "soft")
 

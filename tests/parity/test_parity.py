@@ -15,9 +15,10 @@ from diffusers import (
     StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
 )
+from PIL import Image, ImageDraw
+
 from latentry import Host, Request
 from latentry_sdk import IMAGES, LATENTS, Result
-from PIL import Image, ImageDraw
 
 PIXELS = 64
 PROMPT = "a red fish"

@@ -1,15 +1,14 @@
 """The processor as a device: precision, order, threads, and leaving the loaded weights alone."""
 
-import subprocess
-import sys
-
-import latentry_cpu
 import pytest
 import torch
+
+import latentry_cpu
 from latentry_cpu import CpuOptions, probe
 from latentry_cpu import device as device_module
 from latentry_cpu.device import CpuDevice
 from latentry_sdk import Component, PluginError, Unavailable
+from latentry_sdk.testing import DeviceConformance, heavy_imports
 
 
 class Block(torch.nn.Module):
@@ -47,8 +46,7 @@ def test_the_plugin_registers_the_device_and_opens_it_with_its_options():
 
 
 def test_probing_and_loading_import_no_torch():
-    code = "import sys, latentry_cpu as c; assert c.probe().available; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert not heavy_imports("import latentry_cpu; latentry_cpu.probe(); latentry_cpu.register_devices()")
 
 
 def test_the_probe_tells_of_memory_dtypes_and_rank():
@@ -138,15 +136,16 @@ def test_channels_last_changes_the_order_and_not_the_answer(channels_last):
 
 def test_activate_sets_threads_and_inference_mode_and_puts_both_back():
     before = torch.get_num_threads()
+    seen = []
 
-    def fail_inside() -> None:
+    def fail_inside():
         with CpuDevice(CpuOptions(threads=before + 1)).activate():
-            assert torch.get_num_threads() == before + 1
-            assert torch.is_inference_mode_enabled()
+            seen.extend([torch.get_num_threads(), torch.is_inference_mode_enabled()])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail_inside()
+    assert seen == [before + 1, True]
     assert torch.get_num_threads() == before
     assert not torch.is_inference_mode_enabled()
 
@@ -169,3 +168,15 @@ def test_integer_arguments_stay_integers(cpu):
 
 def test_memory_is_told(cpu):
     assert cpu.memory().free > 0
+
+
+class TestConformance(DeviceConformance):
+    """The kit's own questions, asked of a convolution."""
+
+    @pytest.fixture
+    def spec(self):
+        return latentry_cpu.register_devices()[0]
+
+    @pytest.fixture
+    def component(self):
+        return component()

@@ -2,8 +2,9 @@
 
 import stat
 
-import latentry_emoji
 import pytest
+
+import latentry_emoji
 from latentry_sdk import read_header
 
 WEIGHTS = ("text_encoder", "text_encoder_2", "unet", "vae")

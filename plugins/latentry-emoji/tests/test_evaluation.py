@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from latentry_emoji.evaluation import benchmark_scenes, inpainting_tasks, score, score_inpainting
 from latentry_emoji.evaluation.reconstruction import hue_labels, psnr, reconstruction_scores, ssim
 from latentry_emoji.evaluation.scoring import nearest_colour
@@ -14,7 +16,6 @@ from latentry_emoji.training.concepts import names
 from latentry_emoji.training.drawing import draw
 from latentry_emoji.training.sampling import held_out
 from latentry_emoji.training.scenes import COLOURS, OPPOSITE, Background, Placed, Scene
-from PIL import Image
 
 SCENES = benchmark_scenes(18, seed=5)
 PICTURES = [draw(scene, shipped(), 64) for scene in SCENES]

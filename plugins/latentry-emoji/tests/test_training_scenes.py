@@ -4,12 +4,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from latentry_emoji.training.artwork import from_font, shipped
 from latentry_emoji.training.concepts import concepts, names
 from latentry_emoji.training.drawing import draw
 from latentry_emoji.training.sampling import Mixture, held_out, held_out_scene, training_scene
 from latentry_emoji.training.scenes import COLOURS, Background, Placed, Scene
-from PIL import Image
 
 DRAWN = Mixture((("plain", 0.7), ("gradient", 0.1), ("two-tone", 0.1), ("texture", 0.1)), 0.5)
 

@@ -6,9 +6,10 @@ import zlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
 from latentry_images.reading import read_image, read_mask
 from latentry_sdk import InvalidInput
-from PIL import Image
 
 LIMIT = 4_000_000
 

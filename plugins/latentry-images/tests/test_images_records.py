@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from latentry_images.metadata import clean
-from latentry_images.writing import as_bytes, read_back
 from PIL import Image
 from sd_parsers import ParserManager
+
+from latentry_images.metadata import clean
+from latentry_images.writing import as_bytes, read_back
 
 TEXT = (
     "a photo of a cat\nNegative prompt: blurry\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, "

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
+
 from latentry_inpaint.compositing import composite
 from latentry_inpaint.preparing import CONTENT, pad, prepare
 from latentry_sdk import IMAGES, INPUTS, JOB, MASK, SIZE, SOURCE, InvalidInput, State
-from PIL import Image
 
 sides = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 23]) | st.integers(1, 40)
 

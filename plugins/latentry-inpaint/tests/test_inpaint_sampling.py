@@ -5,10 +5,12 @@ from math import isclose, sqrt
 from types import SimpleNamespace
 from typing import Any
 
-import latentry_inpaint
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import latentry_inpaint
 from latentry_inpaint.options import InpaintOptions, check, steps_left
 from latentry_inpaint.sampling import keep, keep_known, start
 from latentry_sdk import (
@@ -23,7 +25,6 @@ from latentry_sdk import (
     Request,
     State,
 )
-from pydantic import ValidationError
 
 SIGMAS_DOWN = (14.0, 5.0, 1.5, 0.4, 0.0)
 values = st.floats(-3, 3)

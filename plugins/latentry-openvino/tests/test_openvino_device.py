@@ -1,13 +1,23 @@
 """OpenVINO as a device, with real components."""
 
+import json
+import logging
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
-import openvino
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
-from latentry_openvino import OpenVinoOptions, open_openvino
-from latentry_sdk import Component, Device, Unavailable
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from latentry_openvino import OpenVinoOptions, open_openvino, register_devices
+from latentry_openvino.runtime import load_openvino
+from latentry_sdk import Component, Device, PluginError, Unavailable
+from latentry_sdk.testing import DeviceConformance
+
+CLOSE = 1e-4
 
 
 class Unet(torch.nn.Module):
@@ -29,61 +39,264 @@ class Unet(torch.nn.Module):
         return self.unet(x, timestep, text, return_dict=False)[0]
 
 
-def arguments(batch: int, size: int) -> tuple[torch.Tensor, ...]:
-    return torch.randn(batch, 4, size, size), torch.tensor(37.0), torch.randn(batch, 5, 12)
+class Decoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.vae = AutoencoderKL(
+            block_out_channels=(8, 16),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            norm_num_groups=4,
+            latent_channels=4,
+        )
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.vae.decode(latents, return_dict=False)[0]
 
 
-def component(module: torch.nn.Module) -> Component:
-    return Component("unet", "torch", module, lambda: arguments(2, 8), lambda: "digest")
+class TextEncoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+        ends = {"bos_token_id": 0, "eos_token_id": 99, "pad_token_id": 1}
+        self.model = CLIPTextModel(
+            CLIPTextConfig(vocab_size=100, max_position_embeddings=16, **sizes, **ends)
+        )
+
+    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self.model(ids, output_hidden_states=True)
+        return output.hidden_states[-2], output.pooler_output
+
+
+class Halving(torch.nn.Module):
+    """Decides in Python by the number of rows, which a trace cannot."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if x.shape[2] == 8 else x * 3
+
+
+def unet_arguments(batch: int, rows: int, columns: int | None = None) -> tuple[torch.Tensor, ...]:
+    return torch.randn(batch, 4, rows, columns or rows), torch.tensor(37.5), torch.randn(batch, 5, 12)
+
+
+def component(module: torch.nn.Module, *arrays: torch.Tensor, managed: bool = False) -> Component:
+    kind = type(module).__name__.lower()
+    return Component(kind, "torch", module.eval(), lambda: arrays, lambda: f"digest of {kind}", managed)
+
+
+def error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    assert found.shape == expected.shape
+    return float((found - expected).norm() / expected.norm())
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError("converted again")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("openvino") / "cache"
 
 
 @pytest.fixture
-def device(tmp_path: Path) -> Device:
-    return open_openvino(OpenVinoOptions(cache=tmp_path / "cache", threads=1))
+def device(cache: Path) -> Device:
+    return open_openvino(OpenVinoOptions(cache=cache, threads=1))
 
 
-def test_a_converted_unet_gives_what_torch_gives_for_every_batch_and_size(device: Device) -> None:
-    module = Unet().eval()
-    placed = device.place(component(module), None)
-    for batch, size in ((1, 8), (2, 16), (3, 12)):
-        given = arguments(batch, size)
+@pytest.fixture
+def no_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_openvino(), "convert_model", refuse)
+
+
+def test_one_conversion_of_a_unet_gives_what_torch_gives_for_every_batch_and_size(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = Unet()
+    placed = device.place(component(module, *unet_arguments(2, 8)), None)
+    monkeypatch.setattr(load_openvino(), "convert_model", refuse)
+    for batch, rows, columns in ((1, 8, 8), (2, 9, 9), (3, 12, 7), (1, 5, 16), (2, 1, 1)):
+        given = unet_arguments(batch, rows, columns)
         with torch.no_grad():
-            expected = module(*given)
-        torch.testing.assert_close(placed(*given), expected, rtol=1e-4, atol=1e-4)
+            assert error(placed(*given), module(*given)) < CLOSE
 
 
-def test_a_tuple_of_outputs_stays_a_tuple(device: Device) -> None:
-    class Two(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return x * 2, x + 1
-
-    two = Component("two", "torch", Two(), lambda: (torch.zeros(1, 4),), lambda: "two")
-    doubled, raised = device.place(two, None)(torch.ones(2, 4))
-    assert doubled.tolist() == [[2.0] * 4] * 2
-    assert raised.tolist() == [[2.0] * 4] * 2
+def test_a_second_placing_of_a_unet_converts_nothing(device: Device, no_conversion: None) -> None:
+    module, given = Unet(), unet_arguments(1, 8)
+    placed = device.place(component(module, *unet_arguments(2, 8)), None)
+    with torch.no_grad():
+        assert error(placed(*given), module(*given)) < CLOSE
 
 
-def test_the_second_placing_converts_nothing(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, given = Unet().eval(), arguments(1, 8)
-    first = device.place(component(module), None)(*given)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("converted again")
-
-    monkeypatch.setattr(openvino, "convert_model", refuse)
-    torch.testing.assert_close(device.place(component(module), None)(*given), first)
+def test_a_vae_decoder_gives_what_torch_gives(device: Device) -> None:
+    module = Decoder()
+    placed = device.place(component(module, torch.randn(1, 4, 8, 8)), None)
+    for shape in ((1, 4, 8, 8), (2, 4, 8, 8), (1, 4, 5, 9)):
+        latents = torch.randn(shape)
+        with torch.no_grad():
+            assert error(placed(latents), module(latents)) < CLOSE
 
 
-def test_a_cache_entry_cut_in_half_is_made_again(device: Device, tmp_path: Path) -> None:
-    module, given = Unet().eval(), arguments(1, 8)
-    first = device.place(component(module), None)(*given)
-    for file in (tmp_path / "cache").rglob("model.*"):
+def test_a_text_encoder_keeps_its_tuple_and_takes_other_batches(device: Device) -> None:
+    module = TextEncoder()
+    placed = device.place(component(module, torch.randint(2, 99, (1, 16))), None)
+    for batch, length in ((1, 16), (3, 16)):
+        ids = torch.randint(2, 99, (batch, length))
+        ids[:, -1] = 99
+        found = placed(ids)
+        assert isinstance(found, tuple)
+        with torch.no_grad():
+            for mine, theirs in zip(found, module(ids), strict=True):
+                assert error(mine, theirs) < CLOSE
+
+
+def test_a_module_that_a_trace_cannot_hold_is_traced_again_for_each_shape(device: Device) -> None:
+    placed = device.place(component(Halving(), torch.ones(1, 1, 8, 8)), None)
+    answers = [float(placed(torch.ones(1, 1, rows, 8)).mean()) for rows in (8, 9, 8, 4, 7)]
+    assert answers == [2, 3, 2, 3, 3]
+
+
+def test_a_timestep_a_picture_is_traced_beside_a_single_one(device: Device) -> None:
+    module = Unet()
+    placed = device.place(component(module, *unet_arguments(2, 8)), None)
+    x, _, text = unet_arguments(2, 8)
+    times = torch.tensor([3.5, 900.25])
+    with torch.no_grad():
+        assert error(placed(x, times, text), module(x, times, text)) < CLOSE
+
+
+def test_an_entry_cut_in_half_is_made_again(
+    device: Device, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    module, given = Decoder(), torch.randn(1, 4, 8, 8)
+    first = device.place(component(module, given), None)(given)
+    for file in cache.rglob("*.bin"):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    torch.testing.assert_close(device.place(component(module), None)(*given), first)
+    with caplog.at_level(logging.WARNING):
+        torch.testing.assert_close(device.place(component(module, given), None)(given), first)
+    assert "damaged and made again" in caplog.text
+    for note in cache.rglob("entry.json"):
+        note.write_text("{")
+    torch.testing.assert_close(device.place(component(module, given), None)(given), first)
+
+
+def test_entries_are_whole_and_nothing_else_is_left(device: Device, cache: Path) -> None:
+    device.place(component(Halving(), torch.ones(1, 1, 8, 8)), None)
+    for folder in cache.iterdir():
+        assert not folder.name.startswith(".")
+        sizes = json.loads((folder / "entry.json").read_text())["sizes"]
+        assert sizes == {name: (folder / name).stat().st_size for name in sizes}
+
+
+def test_two_at_once_keep_one_whole_entry(tmp_path: Path) -> None:
+    code = f"""if True:
+        import torch
+        from latentry_openvino import OpenVinoOptions, open_openvino
+        from latentry_sdk import Component
+        device = open_openvino(OpenVinoOptions(cache={str(tmp_path)!r}, threads=1))
+        part = Component("relu", "torch", torch.nn.ReLU(), lambda: (torch.ones(1, 3),), lambda: "relu")
+        assert device.place(part, None)(torch.full((2, 3), -1.0)).sum() == 0
+    """
+    both = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code]) for _ in range(2)]
+    assert [process.wait(120) for process in both] == [0, 0]
+    (entry,) = tmp_path.iterdir()
+    assert {file.name for file in entry.iterdir()} == {"model.xml", "model.bin", "entry.json"}
+
+
+def test_a_cache_that_cannot_be_written_costs_a_conversion_and_no_job(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    device = open_openvino(OpenVinoOptions(cache=tmp_path / "file" / "cache", threads=1))
+    placed = device.place(component(torch.nn.ReLU(), torch.ones(1, 3)), None)
+    assert placed(torch.full((2, 3), -1.0)).sum() == 0
+    assert "cannot be kept" in caplog.text
+
+
+def test_converting_loads_no_telemetry(tmp_path: Path) -> None:
+    code = f"""if True:
+        import sys, torch
+        from latentry_openvino import OpenVinoOptions, open_openvino
+        from latentry_sdk import Component
+        device = open_openvino(OpenVinoOptions(cache={str(tmp_path)!r}))
+        device.place(Component("relu", "torch", torch.nn.ReLU(), lambda: (torch.ones(1),), lambda: "1"), None)
+        assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
+    """
+    home = {"HOME": str(tmp_path), "PYTHONPATH": ":".join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=home)
+    assert not (tmp_path / "intel").exists()
+
+
+def test_results_come_in_the_callers_type_and_threads_take_turns(device: Device) -> None:
+    placed = device.place(component(torch.nn.ReLU(), torch.ones(1, 3)), None)
+    assert placed(torch.ones(2, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    wrong: list[int] = []
+
+    def call(number: int) -> None:
+        for _ in range(50):
+            if not torch.equal(placed(torch.full((1, 3), float(number))), torch.full((1, 3), float(number))):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_result_outlives_the_next_call(device: Device) -> None:
+    placed = device.place(component(torch.nn.ReLU(), torch.ones(1, 3)), None)
+    kept = placed(torch.ones(1, 3))
+    placed(torch.zeros(1, 3))
+    assert kept.tolist() == [[1.0, 1.0, 1.0]]
 
 
 def test_what_it_cannot_do_is_refused(device: Device, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="float16"):
-        device.place(component(Unet()), "float16")
+    relu = component(torch.nn.ReLU(), torch.ones(1, 3))
+    with pytest.raises(Unavailable, match="'float12' on CPU; use float32"):
+        device.place(relu, "float12")
     with pytest.raises(Unavailable, match="no device 'TPU'"):
         open_openvino(OpenVinoOptions(target="TPU", cache=tmp_path))
+    with pytest.raises(Unavailable, match="an optimizer moves the weights of relu"):
+        device.place(component(torch.nn.ReLU(), torch.ones(1), managed=True), None)
+    placed = device.place(relu, "float32")
+    placed.close()
+    with pytest.raises(PluginError, match="closed"):
+        placed(torch.ones(1, 3))
+
+
+def test_bfloat16_is_done_only_where_the_processor_has_it(device: Device) -> None:
+    able = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    part = component(torch.nn.ReLU(), torch.ones(1, 3))
+    if "BF16" in able:
+        assert device.place(part, "bfloat16").dtype == "bfloat16"
+    else:
+        with pytest.raises(Unavailable, match="'bfloat16' on CPU"):
+            device.place(part, "bfloat16")
+
+
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_without_its_libraries_the_probe_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(
+        "latentry_openvino.engine.find_spec", lambda asked: None if asked == name else object()
+    )
+    report = register_devices()[0].probe()
+    assert not report.available
+    assert report.fix == f"pip install {name}"
+
+
+class TestConformance(DeviceConformance):
+    """The kit's own questions, asked of a VAE decoder."""
+
+    @pytest.fixture
+    def spec(self, cache, monkeypatch):
+        monkeypatch.setattr("latentry_openvino.engine.user_cache_path", lambda _: cache)
+        return register_devices()[0]
+
+    @pytest.fixture
+    def component(self):
+        return component(Decoder(), torch.randn(1, 4, 8, 8))

@@ -5,13 +5,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import latentry_samplers
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+
+import latentry_samplers
 from latentry_sdk import Number, Options, SamplerSpec
 from latentry_sdk.testing import Gaussian, SamplerConformance, heavy_imports, measured_order
-from pydantic import ValidationError
 
 SAMPLERS = {spec.name: spec for spec in latentry_samplers.register_samplers()}
 

@@ -12,6 +12,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
 )
+
 from latentry_samplers.solvers import ddim, dpmpp_2m, euler, euler_ancestral, heun
 from latentry_sdk import ModelRange
 from latentry_sdk.testing import stable_diffusion_range

@@ -4,14 +4,15 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import latentry_schedules
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import latentry_schedules
 from latentry_schedules.timesteps import ddim_uniform, normal, simple
 from latentry_sdk import InvalidRequest, ModelRange, SchedulerSpec
 from latentry_sdk.testing import SchedulerConformance, flow_range, heavy_imports, stable_diffusion_range
-from pydantic import ValidationError
 
 SCHEDULES = {spec.name: spec for spec in latentry_schedules.register_schedulers()}
 RANGES = (stable_diffusion_range(), flow_range())

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from diffusers import EulerDiscreteScheduler
+
 from latentry_schedules.levels import beta, exponential, karras
 from latentry_schedules.timesteps import ddim_uniform, normal
 from latentry_sdk import ModelRange

@@ -6,6 +6,7 @@ from math import atan2, pi, sin, sqrt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from latentry_schedules.quantile import beta_cdf, beta_quantile
 
 PARTS = st.floats(0, 1)

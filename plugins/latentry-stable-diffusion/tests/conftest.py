@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from latentry.job import Job
 from latentry.plan import Plan
 from latentry_sdk import (

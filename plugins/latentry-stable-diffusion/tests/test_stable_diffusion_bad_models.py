@@ -4,12 +4,13 @@ from shutil import copytree
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from latentry_sdk import CONDITIONING, DENOISE, LATENTS, InvalidModel, read_header
 from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.file_models import open_file
 from latentry_stable_diffusion.pictures import decode
 from latentry_stable_diffusion.prompts import encode_prompt
-from safetensors.torch import load_file, save_file
 
 WEIGHTS = {
     "unet": "unet/diffusion_pytorch_model.safetensors",

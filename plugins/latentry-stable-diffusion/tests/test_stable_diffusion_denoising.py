@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from latentry_sdk import DENOISE, JOB, MASK_LATENTS, MASKED_LATENTS, NOISE, PLACED
 from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.noise import noise

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from latentry_sdk import read_header
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from latentry_sdk import read_header
 from latentry_stable_diffusion.file_models import open_file
 from latentry_stable_diffusion.loading import as_components
-from safetensors.torch import save_file
 
 NAMES = ["sd1", "sd1-inpaint", "sd2-v", "sdxl", "sdxl-inpaint", "sdxl-refiner"]
 

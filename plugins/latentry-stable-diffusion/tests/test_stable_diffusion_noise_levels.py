@@ -1,4 +1,5 @@
 import pytest
+
 from latentry_sdk import InvalidModel
 from latentry_stable_diffusion.noise_levels import model_range
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from latentry_sdk import (
     DENOISE,
     IMAGES,
@@ -20,7 +22,6 @@ from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.noise import noise
 from latentry_stable_diffusion.pictures import decode, encode_image
 from latentry_stable_diffusion.prompts import encode_prompt
-from PIL import Image
 
 
 def picture(mode, size):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from latentry_sdk import CONDITIONING, JOB
 from latentry_stable_diffusion.prompts import encode_prompt
 

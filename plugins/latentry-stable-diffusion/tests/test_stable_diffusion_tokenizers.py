@@ -1,4 +1,5 @@
 import pytest
+
 from latentry_stable_diffusion.tokenizers import clip_tokenizer, input_ids
 
 CAT = [49406, 320, 1125, 539, 320, 2368, 49407]

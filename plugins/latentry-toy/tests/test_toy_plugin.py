@@ -4,8 +4,9 @@ import io
 import json
 from pathlib import Path
 
-import latentry_toy
 import pytest
+
+import latentry_toy
 from latentry import Config, Host, Request, UserError
 from latentry_toy.grid import as_text
 from latentry_toy.painter import PATTERNS

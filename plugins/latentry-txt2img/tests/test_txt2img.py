@@ -4,9 +4,10 @@ from math import sqrt
 from types import SimpleNamespace
 from typing import Any
 
-import latentry_txt2img
 import numpy as np
 import pytest
+
+import latentry_txt2img
 from latentry_sdk import JOB, LATENTS, NOISE, SIGMAS, State
 from latentry_txt2img.starting import pure_noise
 

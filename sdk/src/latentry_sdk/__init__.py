@@ -1,5 +1,7 @@
 """The names that plugins are written with: all that a plugin imports of Latentry."""
 
+from pydantic import Field
+
 from latentry.errors import (
     Cancelled,
     InvalidInput,
@@ -83,7 +85,6 @@ from latentry.types import (
     Undo,
     X,
 )
-from pydantic import Field
 
 __all__ = [
     "ARTIFACTS",

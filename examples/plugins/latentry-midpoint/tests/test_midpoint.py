@@ -1,6 +1,7 @@
 """The midpoint sampler keeps the contract of samplers."""
 
 import pytest
+
 from latentry_midpoint import register_samplers
 from latentry_sdk import SamplerSpec
 from latentry_sdk.testing import SamplerConformance

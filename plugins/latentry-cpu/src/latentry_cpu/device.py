@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk import Component, Memory, Unavailable
-
 from latentry_cpu.placed import CpuModule, cast_copy
 from latentry_cpu.probing import DTYPES, system_memory
+from latentry_sdk import Component, Memory, Unavailable
 
 if TYPE_CHECKING:
     import torch

@@ -5,8 +5,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from latentry_sdk import InvalidInput
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from latentry_sdk import InvalidInput
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_BYTES = 64 << 20

@@ -3,11 +3,11 @@
 import io
 from typing import Any
 
-from latentry_sdk import Artifact, ImageReady, Job
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from latentry_images.metadata import document, parameters_text
+from latentry_sdk import Artifact, ImageReady, Job
 
 USER_COMMENT, IMAGE_DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
 UNICODE = b"UNICODE\x00"

@@ -1,5 +1,9 @@
 """The task inpaint: paint where a mask is white and leave every other pixel as it was."""
 
+from latentry_inpaint.compositing import composite
+from latentry_inpaint.options import InpaintOptions, check
+from latentry_inpaint.preparing import CONTENT, ORIGINAL, ORIGINAL_MASK, prepare
+from latentry_inpaint.sampling import keep, start
 from latentry_sdk import (
     DENOISE,
     IMAGES,
@@ -18,11 +22,6 @@ from latentry_sdk import (
     TaskSpec,
     hookimpl,
 )
-
-from latentry_inpaint.compositing import composite
-from latentry_inpaint.options import InpaintOptions, check
-from latentry_inpaint.preparing import CONTENT, ORIGINAL, ORIGINAL_MASK, prepare
-from latentry_inpaint.sampling import keep, start
 
 STAGES = (
     "read_images",

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from latentry_sdk import IMAGES, State
-
 from latentry_inpaint.preparing import CONTENT, ORIGINAL, ORIGINAL_MASK, Size, resize
+from latentry_sdk import IMAGES, State
 
 if TYPE_CHECKING:
     from PIL.Image import Image

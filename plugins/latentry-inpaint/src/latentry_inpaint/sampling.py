@@ -2,9 +2,8 @@
 
 from math import sqrt
 
-from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS, Denoise, State, X
-
 from latentry_inpaint.options import InpaintOptions, steps_left
+from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS, Denoise, State, X
 
 
 def start(state: State) -> State:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from latentry_sdk import Device, DeviceSpec, Options, hookimpl
-
 from latentry_openvino.engine import OpenVinoOptions, probe
+from latentry_sdk import Device, DeviceSpec, Options, hookimpl
 
 
 @hookimpl

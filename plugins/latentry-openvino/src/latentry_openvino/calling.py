@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk import PluginError
-
 from latentry_openvino.shapes import shapes, signature
+from latentry_sdk import PluginError
 
 if TYPE_CHECKING:
     from torch import Tensor

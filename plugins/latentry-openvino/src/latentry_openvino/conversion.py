@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk import Component, Unavailable
-
 from latentry_openvino.runtime import load_openvino
 from latentry_openvino.shapes import halved, shapes, stretched
+from latentry_sdk import Component, Unavailable
 
 if TYPE_CHECKING:
     from torch import Tensor

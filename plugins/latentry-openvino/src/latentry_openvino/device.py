@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk import Component, Memory, Unavailable
-
 from latentry_openvino import keeping
 from latentry_openvino.calling import Engine, OpenVinoComponent
 from latentry_openvino.conversion import Converted, convert
 from latentry_openvino.engine import PRECISIONS, OpenVinoOptions, system_memory
 from latentry_openvino.runtime import load_openvino
+from latentry_sdk import Component, Memory, Unavailable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 LIMITS = {"f32": 1e-3, "bf16": 0.1, "f16": 0.05}
-"""Relative error up to which a graph's numbers are torch's; a graph used for wrong shapes is off by 1 or more."""
+"""Relative error up to which a graph's numbers are torch's; a graph that has frozen a shape is off by 1."""
 
 
 class OpenVinoDevice:
@@ -96,7 +95,9 @@ class OpenVinoDevice:
         legal = [name for name, hint in PRECISIONS.items() if CAPABILITIES[hint] in able]
         if CAPABILITIES.get(precision) not in able:
             asked, here = dtype or precision, self._options.target
-            raise Unavailable(f"OpenVINO does not compute in {asked!a} on {here}", fix=f"use {', '.join(legal)}")
+            raise Unavailable(
+                f"OpenVINO does not compute in {asked!a} on {here}", fix=f"use {', '.join(legal)}"
+            )
         return precision
 
     def _capabilities(self) -> frozenset[str]:

@@ -5,8 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from latentry_sdk import Count, DeviceReport, Field, Memory, Options
 from platformdirs import user_cache_path
+
+from latentry_sdk import Count, DeviceReport, Field, Memory, Options
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 RANK = 5  # below the processor's 10: OpenVINO is used where it is asked for
@@ -19,7 +20,9 @@ class OpenVinoOptions(Options):
 
     target: str = Field("CPU", pattern=r"[A-Z][A-Z0-9.:,]*", description="Its device: CPU, GPU, NPU, AUTO")
     threads: Count = Field(0, ge=0, le=1024, description="Threads on the CPU; 0 leaves OpenVINO's choice")
-    precision: Precision = Field("f32", description="Computes in this where no dtype is asked; f32 equals torch")
+    precision: Precision = Field(
+        "f32", description="Computes in this where no dtype is asked; f32 equals torch"
+    )
     cache: Path = Field(
         default_factory=lambda: user_cache_path("latentry") / "openvino", description="Converted models"
     )

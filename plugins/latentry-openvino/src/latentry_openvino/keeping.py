@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk import Component
-
 from latentry_openvino.conversion import Converted
 from latentry_openvino.engine import installed
 from latentry_openvino.runtime import load_openvino
 from latentry_openvino.shapes import shapes, signature
+from latentry_sdk import Component
 
 if TYPE_CHECKING:
     from torch import Tensor

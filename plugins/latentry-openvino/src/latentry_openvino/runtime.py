@@ -1,4 +1,4 @@
-"""Import OpenVINO in silence: its converter reports to Google Analytics wherever it finds its telemetry package."""
+"""Import OpenVINO in silence: its converter reports to Google where its telemetry is installed."""
 
 import sys
 from typing import Any

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from latentry_sdk import Field, Number, Options, SamplerSpec, hookimpl
-
 from latentry_samplers.solvers import ddim, dpmpp_2m, euler, euler_ancestral, heun
+from latentry_sdk import Field, Number, Options, SamplerSpec, hookimpl
 
 ANY_SPACE = frozenset({"ve", "flow"})
 """Spaces of the deterministic solvers: both have the equation dx/dsigma = (x - x0) / sigma."""

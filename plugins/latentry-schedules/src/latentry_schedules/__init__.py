@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from latentry_sdk import Field, Number, Options, SchedulerSpec, hookimpl
-
 from latentry_schedules.levels import beta, exponential, karras
 from latentry_schedules.timesteps import cosine, ddim_uniform, normal, quadratic, sgm_uniform, simple
+from latentry_sdk import Field, Number, Options, SchedulerSpec, hookimpl
 
 SIGMA_MIN = "Lowest level above 0; the model's own when left out"
 SIGMA_MAX = "Highest level; the model's own when left out"

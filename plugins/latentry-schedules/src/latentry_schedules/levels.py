@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from latentry_sdk import InvalidRequest, ModelRange
-
 from latentry_schedules.falling import falling, fractions
 from latentry_schedules.quantile import beta_quantile
+from latentry_sdk import InvalidRequest, ModelRange
 
 
 def karras(

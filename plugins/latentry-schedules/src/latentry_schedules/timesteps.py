@@ -6,9 +6,8 @@ A timestep may be fractional: between two trained levels lies their interpolatio
 from collections.abc import Iterable
 from math import cos, pi
 
-from latentry_sdk import ModelRange
-
 from latentry_schedules.falling import falling, fractions
+from latentry_sdk import ModelRange
 
 
 def normal(steps: int, model_range: ModelRange, /) -> tuple[float, ...]:

@@ -18,7 +18,6 @@ from latentry_sdk import (
     StageSpec,
     hookimpl,
 )
-
 from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load

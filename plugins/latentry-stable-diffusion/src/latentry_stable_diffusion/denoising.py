@@ -18,7 +18,6 @@ from latentry_sdk import (
     Placed,
     State,
 )
-
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.pictures import encode

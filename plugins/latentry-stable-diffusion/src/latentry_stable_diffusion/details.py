@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from latentry_sdk import Detected, Job, ModelRange
-
 from latentry_stable_diffusion.architectures import Architecture
 
 INPAINT = "inpaint"

@@ -6,7 +6,6 @@ from math import prod
 from typing import Any
 
 from latentry_sdk import Detected, InvalidModel, ModelHeader, read_config
-
 from latentry_stable_diffusion.architectures import (
     CONV_IN,
     SD2,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from latentry_sdk import Detected, ModelHeader
-
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.fitting import fits, reject_missing

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentry_sdk import Detected, ModelHeader
-
 from latentry_stable_diffusion.fitting import fits, reject_missing
 
 

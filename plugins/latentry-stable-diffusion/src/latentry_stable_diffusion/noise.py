@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentry_sdk import JOB, NOISE, PLACED, SEEDS, SIZE, State
-
 from latentry_stable_diffusion.details import Details
 
 if TYPE_CHECKING:

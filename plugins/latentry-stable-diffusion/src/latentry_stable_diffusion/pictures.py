@@ -16,7 +16,6 @@ from latentry_sdk import (
     Placed,
     State,
 )
-
 from latentry_stable_diffusion.details import Details
 
 if TYPE_CHECKING:

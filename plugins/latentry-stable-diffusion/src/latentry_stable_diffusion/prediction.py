@@ -14,7 +14,6 @@ from statistics import pstdev
 from typing import Any
 
 from latentry_sdk import ModelHeader
-
 from latentry_stable_diffusion.architectures import SD2, UNET, Architecture
 
 EPSILON, VELOCITY = "epsilon", "v_prediction"

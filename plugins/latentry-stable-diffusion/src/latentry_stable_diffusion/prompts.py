@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from latentry_sdk import CONDITIONING, JOB, PLACED, Job, Placed, State
-
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.tokenizers import input_ids, tokenizers
 

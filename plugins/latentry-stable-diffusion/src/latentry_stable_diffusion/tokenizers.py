@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentry_sdk import Job, ModelHeader, read_config
-
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.fitting import fits

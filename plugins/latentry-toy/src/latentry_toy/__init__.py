@@ -5,6 +5,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import click
+
 from latentry_sdk import (
     DeviceReport,
     DeviceSpec,
@@ -25,7 +26,6 @@ from latentry_sdk import (
     TaskSpec,
     hookimpl,
 )
-
 from latentry_toy import keeping, painter, solving
 from latentry_toy.grid import as_text
 from latentry_toy.stages import STAGES, TRAIL, ToyOptions, check_size

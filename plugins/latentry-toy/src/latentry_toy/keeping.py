@@ -29,7 +29,6 @@ from latentry_sdk import (
     Undo,
     UserError,
 )
-
 from latentry_toy.grid import as_text
 from latentry_toy.painter import with_weights
 

@@ -8,7 +8,6 @@ from math import isfinite
 from pathlib import Path
 
 from latentry_sdk import Component, Denoise, Detected, InvalidModel, ModelHeader, ModelRange
-
 from latentry_toy.grid import SIDE, Grid
 
 MODEL = Path(__file__).parent / "model"
@@ -79,7 +78,7 @@ def detect(header: ModelHeader) -> Detected | None:
 def _spread(header: ModelHeader) -> float:
     """How far pictures are from their pattern: a positive number of the checkpoint."""
     spread = header.index.get("spread")
-    if type(spread) not in (int, float) or not isfinite(spread) or spread <= 0:
+    if not isinstance(spread, int | float) or not isfinite(spread) or spread <= 0:
         raise InvalidModel(f"{header.path.name}: its spread is no positive number")
     return float(spread)
 

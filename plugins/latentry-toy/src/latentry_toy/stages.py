@@ -24,7 +24,6 @@ from latentry_sdk import (
     State,
     UnknownName,
 )
-
 from latentry_toy.grid import SIDE, Grid, as_pgm
 from latentry_toy.painter import PATTERNS, gaussian_denoiser, seeded_noise
 

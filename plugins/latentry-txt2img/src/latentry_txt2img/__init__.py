@@ -1,7 +1,6 @@
 """The task txt2img: a picture from a prompt alone."""
 
 from latentry_sdk import JOB, LATENTS, NOISE, SIGMAS, StageSpec, TaskSpec, hookimpl
-
 from latentry_txt2img.starting import start
 
 STAGES = (

@@ -1,6 +1,7 @@
 """Adds a command whose name is the host's own."""
 
 import click
+
 from latentry_sdk import hookimpl
 
 

@@ -123,7 +123,7 @@ def _span(name: str, entry: Any, path: Path) -> tuple[int, int]:
     try:
         (start, end), shape = entry["data_offsets"], entry["shape"]
         counts = [start, end, *shape]
-        fits = all(type(count) is int and count >= 0 for count in counts)
+        fits = len(shape) <= 16 and all(type(count) is int and 0 <= count < 2**63 for count in counts)
         fits = fits and end - start == prod(shape) * BYTES[entry["dtype"]]
     except (KeyError, TypeError, ValueError):
         fits = False

@@ -11,6 +11,7 @@ from PIL import Image
 from latentry_emoji.evaluation import benchmark_scenes, inpainting_tasks, score, score_inpainting
 from latentry_emoji.evaluation.reconstruction import hue_labels, psnr, reconstruction_scores, ssim
 from latentry_emoji.evaluation.scoring import nearest_colour
+from latentry_emoji.evaluation.sheets import tiled
 from latentry_emoji.training.artwork import shipped
 from latentry_emoji.training.concepts import names
 from latentry_emoji.training.drawing import draw
@@ -122,6 +123,10 @@ def test_psnr_and_ssim_fall_with_the_error():
 def test_hues_are_named():
     pixels = np.array([(220, 40, 40), (50, 170, 75), (48, 104, 224), (245, 215, 60), (90, 90, 90)], float)
     assert hue_labels(pixels).tolist() == ["red", "green", "blue", "yellow", "neutral"]
+
+
+def test_a_sheet_has_rows_of_eight():
+    assert tiled(PICTURES[:9], scale=1).size == (8 * 66 - 2, 2 * 66 - 2)
 
 
 def test_importing_the_evaluation_loads_no_heavy_library():

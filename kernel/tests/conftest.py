@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,12 @@ class SpyDevice(keeping.ToyDevice):
         self.spy.components.append(component)
         self.spy.note("place")
         return SpyPlaced(component.module, spy=self.spy)
+
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        self.spy.note("activate")
+        yield
+        self.spy.note("deactivate")
 
     def close(self) -> None:
         self.spy.note("close")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from importlib_metadata import distributions
 
 from latentry import discovery, engine, errors
 from latentry.config import Config
@@ -100,7 +101,7 @@ class Needy(Options):
 
 
 FAILING: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
-    "an unknown hook": ({"register_sampler": list}, "register_samplers"),
+    "an unknown hook": ({"register_sampler": lambda: [sampler()]}, "register_samplers"),
     "an unknown argument": ({"find_model": lambda ref, nonsense: None}, "nonsense"),
     "no hook": ({}, "implements no hook"),
     "a hook that raises": (
@@ -148,7 +149,7 @@ def test_of_a_plugin_with_one_duplicate_nothing_is_taken(loader: Loader, plugin:
         register_devices=lambda: [device()],
         register_samplers=lambda: [sampler("new"), sampler("good")],
         register_commands=lambda cli: cli.add_command(click.Command("greet")),
-        on_event=heard.append,
+        on_event=lambda event: heard.append(event),
         find_model=lambda ref: Path("evil"),
     )
     record = load(loader, second, "second")
@@ -264,15 +265,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = "from latentry_sdk import hookimpl\n@hookimpl\ndef on_event(event): pass\n"
         (tmp_path / f"{module}.py").write_text(text)
         monkeypatch.delitem(sys.modules, module, raising=False)
-    paths = [str(tmp_path), *(path for path in sys.path if "site-packages" not in path)]
-    monkeypatch.setattr(sys, "path", [*paths, *(path for path in sys.path if "site-packages" in path)])
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(discovery, "entry_points", lambda group: entry_points_in(tmp_path, group))
     return tmp_path
 
 
 def entry_points_in(folder: Path, group: str) -> Any:
-    from importlib_metadata import distributions
-
     found = distributions(path=[str(folder)])
     return [point for one in found for point in one.entry_points if point.group == group]
 

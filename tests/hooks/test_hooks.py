@@ -2,9 +2,10 @@
 
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import click
 import pytest
@@ -37,6 +38,18 @@ from latentry_toy import keeping, painter
 from latentry_toy.grid import Grid
 
 DOCS = Path(__file__).parents[2] / "docs" / "hooks.md"
+SPOKEN_OF = (
+    latentry_sdk.Device,
+    latentry_sdk.DeviceReport,
+    latentry_sdk.Executor,
+    latentry_sdk.InputSpec,
+    latentry_sdk.JobRecord,
+    latentry_sdk.ModelEntry,
+    latentry_sdk.Placed,
+    latentry_sdk.PlacementRequest,
+    latentry_sdk.Result,
+    latentry_sdk.Store,
+)
 HOOKS = [name for name in dir(hooks) if hasattr(getattr(hooks, name), "latentry_spec")]
 
 
@@ -69,6 +82,29 @@ def test_every_type_in_a_hooks_signature_is_exported_by_the_sdk(name: str) -> No
     words = re.findall(r"latentry\.\w+\.(\w+)", " ".join(map(str, [*written, signature.return_annotation])))
     plain = [kind.__name__ for kind in written if getattr(kind, "__module__", "").startswith("latentry.")]
     assert [word for word in (*words, *plain) if word not in latentry_sdk.__all__] == []
+
+
+def named_in(kind: Any) -> Iterator[str]:
+    """The names of the kernel's classes in an annotation, however deep."""
+    if getattr(kind, "__module__", "").startswith("latentry.") and isinstance(kind, type):
+        yield kind.__name__
+    for part in kind if isinstance(kind, list) else get_args(kind):
+        yield from named_in(part)
+
+
+PARTS = [*hooks.SPECS.values(), *SPOKEN_OF]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_every_type_in_a_part_of_a_signature_is_exported_by_the_sdk(part: type) -> None:
+    names = {"Host": Host, "Job": latentry_sdk.Job}
+    hints = dict(get_type_hints(part, localns=names))
+    for method in vars(part).values():
+        if inspect.isfunction(method) and not method.__name__.startswith("__"):
+            hints |= {f"{method.__name__}.{k}": v for k, v in get_type_hints(method, localns=names).items()}
+    unknown = {place: name for place, hint in hints.items() for name in named_in(hint)
+               if name not in latentry_sdk.__all__}  # fmt: skip
+    assert unknown == {}
 
 
 def test_hook_register_devices(tmp_path: Path) -> None:

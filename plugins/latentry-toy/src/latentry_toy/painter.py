@@ -4,13 +4,16 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import isfinite
+from math import inf
 from pathlib import Path
 
 from latentry_sdk import Component, Denoise, Detected, InvalidModel, ModelHeader, ModelRange
 from latentry_toy.grid import SIDE, Grid
 
 MODEL = Path(__file__).parent / "model"
+INK = 0.9
+"""How white the pattern is, and how black the rest: no whole number, so that a quantizer has to round it."""
+
 PATTERNS: Mapping[str, Callable[[int, int], bool]] = {
     "blank": lambda _x, _y: False,
     "cross": lambda x, y: x in (3, 4) or y in (3, 4),
@@ -78,15 +81,15 @@ def detect(header: ModelHeader) -> Detected | None:
 def _spread(header: ModelHeader) -> float:
     """How far pictures are from their pattern: a positive number of the checkpoint."""
     spread = header.index.get("spread")
-    if not isinstance(spread, int | float) or not isfinite(spread) or spread <= 0:
+    if not isinstance(spread, float) or not 0 < spread < inf:
         raise InvalidModel(f"{header.path.name}: its spread is no positive number")
-    return float(spread)
+    return spread
 
 
 def load(_header: ModelHeader, _detected: Detected) -> Mapping[str, Component]:
     """The painter, with a picture for each pattern."""
     weights = {
-        name: tuple(1.0 if inside(x, y) else -1.0 for y in range(SIDE) for x in range(SIDE))
+        name: tuple(INK if inside(x, y) else -INK for y in range(SIDE) for x in range(SIDE))
         for name, inside in PATTERNS.items()
     }
     blank = Component("painter", "toy", Painter({}), lambda: ("blank",), lambda: "")

@@ -1,0 +1,34 @@
+"""The toy's device, samplers and schedule keep the contracts of the SDK."""
+
+import pytest
+
+import latentry_toy
+from latentry_sdk import Component, DeviceSpec, SamplerSpec, SchedulerSpec
+from latentry_sdk.testing import DeviceConformance, SamplerConformance, SchedulerConformance
+
+
+def double(value: float) -> float:
+    return value * 2
+
+
+class TestToyDevice(DeviceConformance):
+    @pytest.fixture
+    def spec(self) -> DeviceSpec:
+        return latentry_toy.register_devices()[0]
+
+    @pytest.fixture
+    def component(self) -> Component:
+        return Component("double", "toy", double, lambda: (1.5,), lambda: "double")
+
+
+class TestToySamplers(SamplerConformance):
+    @pytest.fixture(params=latentry_toy.register_samplers(), ids=lambda spec: spec.name)
+    def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
+        spec: SamplerSpec = request.param
+        return spec
+
+
+class TestToySchedule(SchedulerConformance):
+    @pytest.fixture
+    def spec(self) -> SchedulerSpec:
+        return latentry_toy.register_schedulers()[0]

@@ -15,8 +15,9 @@ MAX_THREADS = 1024
 class CpuOptions(Options):
     """How the processor is used.
 
-    `channels_last` is off: with one thread of a busy AVX2 machine, UNets of 2, 34 and 213 million
-    parameters took 1.03, 1.34 and 1.01 times as long with it (best of 5 to 12 calls, taken in turns).
+    `channels_last` is off for want of a clear gain: with one thread on an AVX2 machine, UNets of 2, 34 and
+    213 million parameters took 1.00, 1.04 and 0.95 times as long with it (medians of 40, 12 and 24 pairs of
+    calls, each within 0.83 to 1.22).
     """
 
     threads: Count = Field(

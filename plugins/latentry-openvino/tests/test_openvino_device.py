@@ -1,7 +1,6 @@
 """OpenVINO as a device, with real components."""
 
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -166,27 +165,22 @@ def test_a_timestep_a_picture_is_traced_beside_a_single_one(device: Device) -> N
         assert error(placed(x, times, text), module(x, times, text)) < CLOSE
 
 
-def test_an_entry_cut_in_half_is_made_again(
-    device: Device, cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    module, given = Decoder(), torch.randn(1, 4, 8, 8)
-    first = device.place(component(module, given), None)(given)
-    for file in cache.rglob("*.bin"):
+@pytest.mark.parametrize("damage", ["half the weights", "half the graph", "no note", "half a note"])
+def test_a_damaged_entry_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+    device = open_openvino(OpenVinoOptions(cache=tmp_path, threads=1))
+    part, given = component(torch.nn.Linear(8, 8), torch.ones(1, 8)), torch.randn(2, 8)
+    first = device.place(part, None)(given)
+    (entry,) = tmp_path.iterdir()
+    file = entry / {"weights": "model.bin", "graph": "model.xml", "note": "entry.json"}[damage.split()[-1]]
+    if damage.startswith("no"):
+        file.unlink()
+    else:
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with caplog.at_level(logging.WARNING):
-        torch.testing.assert_close(device.place(component(module, given), None)(given), first)
-    assert "damaged and made again" in caplog.text
-    for note in cache.rglob("entry.json"):
-        note.write_text("{")
-    torch.testing.assert_close(device.place(component(module, given), None)(given), first)
-
-
-def test_entries_are_whole_and_nothing_else_is_left(device: Device, cache: Path) -> None:
-    device.place(component(Halving(), torch.ones(1, 1, 8, 8)), None)
-    for folder in cache.iterdir():
-        assert not folder.name.startswith(".")
-        sizes = json.loads((folder / "entry.json").read_text())["sizes"]
-        assert sizes == {name: (folder / name).stat().st_size for name in sizes}
+    torch.testing.assert_close(device.place(part, None)(given), first)
+    assert ("damaged and made again" in caplog.text) is not damage.startswith("no")
+    assert [found.name for found in tmp_path.iterdir()] == [entry.name]
+    sizes = json.loads((entry / "entry.json").read_text())["sizes"]
+    assert sizes == {name: (entry / name).stat().st_size for name in ("model.bin", "model.xml")}
 
 
 def test_two_at_once_keep_one_whole_entry(tmp_path: Path) -> None:
@@ -234,9 +228,8 @@ def test_results_come_in_the_callers_type_and_threads_take_turns(device: Device)
     wrong: list[int] = []
 
     def call(number: int) -> None:
-        for _ in range(50):
-            if not torch.equal(placed(torch.full((1, 3), float(number))), torch.full((1, 3), float(number))):
-                wrong.append(number)
+        given = torch.full((1, 3), float(number))
+        wrong.extend(number for _ in range(50) if not torch.equal(placed(given), given))
 
     threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
     for thread in threads:

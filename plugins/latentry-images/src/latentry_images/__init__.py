@@ -2,7 +2,19 @@
 
 from collections.abc import Sequence
 
-from latentry_sdk import ARTIFACTS, IMAGES, INPUTS, JOB, Count, Field, Options, StageSpec, State, hookimpl
+from latentry_sdk import (
+    ARTIFACTS,
+    IMAGES,
+    INPUTS,
+    JOB,
+    Count,
+    Field,
+    ImageReady,
+    Options,
+    StageSpec,
+    State,
+    hookimpl,
+)
 
 
 class ReadOptions(Options):
@@ -43,19 +55,20 @@ def register_stages() -> Sequence[StageSpec]:
 def read_images(state: State) -> State:
     """Every picture among the task's inputs, upright and 8-bit; `InvalidInput` says which is none."""
     from latentry_images.reading import read_image, read_mask
+    from latentry_images.sources import digest, load
 
     job = state[JOB]
     limit = job.options(ReadOptions).max_input_megapixels * 1_000_000 // job.plan.request.batch
     readers = {"image": read_image, "mask": read_mask}
-    given = job.plan.request.inputs
-    return state.put(
-        INPUTS,
-        {
-            spec.name: readers[spec.kind](given[spec.name], spec.name, limit)
-            for spec in job.plan.task.inputs
-            if spec.kind in readers and given.get(spec.name) is not None
-        },
-    )
+    given, pictures, digests = job.plan.request.inputs, {}, {}
+    for spec in job.plan.task.inputs:
+        if spec.kind in readers and given.get(spec.name) is not None:
+            job.check_cancelled()
+            data = load(given[spec.name], spec.name)
+            pictures[spec.name] = readers[spec.kind](data, spec.name, limit)
+            digests[spec.name] = digest(data)
+    job.apply("inputs", digests)
+    return state.put(INPUTS, pictures)
 
 
 def write_images(state: State) -> State:
@@ -63,6 +76,10 @@ def write_images(state: State) -> State:
     from latentry_images.writing import encode
 
     job = state[JOB]
-    quality, images = job.options(WriteOptions).quality, state[IMAGES]
-    artifacts = tuple(encode(image, job, index, quality) for index, image in enumerate(images))
-    return state.put(ARTIFACTS, artifacts)
+    images = state[IMAGES]
+    quality, artifacts = job.options(WriteOptions).quality, []
+    for index, image in enumerate(images):
+        job.check_cancelled()
+        artifacts.append(encode(image, job, index, quality))
+        job.notify(ImageReady(job.id, index, job.plan.seeds[index]))
+    return state.put(ARTIFACTS, tuple(artifacts))

@@ -1,62 +1,85 @@
 """What a picture says of how it was made: the text that other programs read, and our own JSON."""
 
-import hashlib
 import json
-from pathlib import Path
+import unicodedata
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from latentry_images.sources import digest_of
 from latentry_sdk import Job
 
-VERSION = "latentry 0.1"
+NEGATIVE = "Negative prompt:"
+LINE_ENDS = dict.fromkeys(map(ord, "\r\x0b\x0c\x85\u2028\u2029"), "\n")
 
 
-def parameters_text(job: Job, index: int, size: tuple[int, int]) -> str:
-    """The record as A1111 writes it: prompt, negative prompt, one line of `Key: value`; `size` in pixels."""
-    plan = job.plan
-    width, height = size
+def parameters_text(job: Job, index: int, size: tuple[int, int], *, room: int | None = None) -> str:
+    """The record as A1111 writes it: prompt, negative prompt, one line of `Key: value`.
+
+    `size` is the picture's in pixels; `room` cuts each prompt to so many characters.
+    """
+    request = job.plan.request
+    lines = [_prompt(request.prompt, room)]
+    if request.negative:
+        lines.append(f"{NEGATIVE} {_prompt(request.negative, room)}")
+    fields = settings(job, index, size)
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items()))
+    return "\n".join(lines).strip()
+
+
+def settings(job: Job, index: int, size: tuple[int, int]) -> Mapping[str, Any]:
+    """The values of the last line, by the names that A1111 gives them."""
+    plan, applied = job.plan, job.applied
+    path = plan.header.path
     fields = {
-        "Steps": job.applied["steps"],
+        "Steps": applied.get("steps", plan.request.steps),
         "Sampler": plan.sampler.label or plan.sampler.name,
         "Schedule type": plan.scheduler.label or plan.scheduler.name,
         "CFG scale": plan.request.guidance,
         "Seed": plan.seeds[index],
-        "Size": f"{width}x{height}",
-        "Model": plan.header.path.stem,
-        "Version": VERSION,
+        "Size": "x".join(map(str, size)),
+        "Model hash": str(applied.get("model", {}).get("sha256") or "").removeprefix("sha256:")[:10],
+        "Model": path.stem if path.suffix == ".safetensors" else path.name,
+        "Version": f"latentry {host_version()}",
     }
-    lines = [clean(plan.request.prompt)]
-    if plan.request.negative:
-        lines.append(f"Negative prompt: {clean(plan.request.negative)}")
-    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items()))
-    return "\n".join(lines)
+    return {key: value for key, value in fields.items() if value != ""}
 
 
 def document(job: Job, index: int) -> str:
-    """Everything as asked and as applied, as one line of ASCII JSON."""
-    request = job.plan.request.model_dump(mode="json", exclude={"inputs"})
-    request["inputs"] = {name: _digest(value) for name, value in job.plan.request.inputs.items()}
-    return json.dumps(
-        {"version": VERSION, "request": request, "seed": job.plan.seeds[index], "applied": job.applied},
-        default=str,
-    )
+    """Everything as asked and as applied, as one line of ASCII JSON; inputs by their digests."""
+    request = job.plan.request.model_dump(exclude={"inputs"})
+    known = job.applied.get("inputs", {})
+    inputs = job.plan.request.inputs
+    request["inputs"] = {name: known.get(name) or digest_of(value) for name, value in inputs.items()}
+    whole = {
+        "latentry": host_version(),
+        "request": request,
+        "seed": job.plan.seeds[index],
+        "applied": job.applied,
+    }
+    return json.dumps(whole, default=str)
 
 
 def clean(text: str) -> str:
-    """`text` without control characters (but newlines) and lone surrogates."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
-    return "".join(char for char in text if char == "\n" or char.isprintable() or char.isspace()).replace(
-        "\x00", ""
-    )
+    """`text` with every line end as a newline, without control characters and lone surrogates."""
+    text = text.replace("\r\n", "\n").translate(LINE_ENDS)
+    text = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")
+
+
+def host_version() -> str:
+    """The version of the installed host."""
+    try:
+        return version("latentry")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _prompt(text: str, room: int | None) -> str:
+    """The text such that no reader takes a part of it for the start of the negative prompt."""
+    return clean(text).replace(NEGATIVE, "Negative prompt :")[:room]
 
 
 def _quoted(value: Any) -> str:
-    text = str(value)
+    text = clean(str(value))
     return json.dumps(text) if any(char in text for char in ",:\n") else text
-
-
-def _digest(value: Any) -> str:
-    if isinstance(value, str | Path):
-        value = Path(value).read_bytes()
-    if not isinstance(value, bytes):
-        value = value.tobytes()
-    return f"sha256:{hashlib.sha256(value).hexdigest()}"

@@ -2,26 +2,38 @@
 
 import io
 import warnings
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
-
+from latentry_images.sources import load
 from latentry_sdk import InvalidInput
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-MAX_BYTES = 64 << 20
+MAX_SCANS = 100
+"""A progressive JPEG has about ten. Each costs a pass over all pixels, and the file only a few bytes."""
+
+TILE_WIDTH, TILE_LENGTH = 322, 323
+_one_at_a_time = Lock()
 
 
-def read_image(given: Any, name: str, max_pixels: int) -> Image.Image:
+def read_image(given: Any, name: str, max_pixels: int) -> "Image":
     """A picture from a path, bytes or PIL: RGB or RGBA, upright; 16 bits become 8."""
-    picture = _decoded(given, name, max_pixels)
-    transparent = "A" in picture.getbands() or "transparency" in picture.info
-    return _eight_bits(picture).convert("RGBA" if transparent else "RGB")
+    with decoding(name):
+        picture = _upright(load(given, name), name, max_pixels)
+        made = _eight_bits(picture, name).convert("RGBA" if picture.has_transparency_data else "RGB")
+        made.info = {}
+        return made
 
 
-def read_mask(given: Any, name: str, max_pixels: int) -> Image.Image:
+def read_mask(given: Any, name: str, max_pixels: int) -> "Image":
     """A mask from a path, bytes or PIL: mode L, 255 = change; what is transparent counts as black."""
+    from PIL import Image
+
     picture = read_image(given, name, max_pixels)
     if picture.mode == "RGBA":
         black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
@@ -29,59 +41,66 @@ def read_mask(given: Any, name: str, max_pixels: int) -> Image.Image:
     return picture.convert("L")
 
 
-def _decoded(given: Any, name: str, max_pixels: int) -> Image.Image:
-    if isinstance(given, Image.Image):
-        _check_size(given, name, max_pixels)
-        return ImageOps.exif_transpose(given)
-    data = _bytes(given, name)
+def opened(data: bytes, name: str, max_pixels: int) -> "Image":
+    """The picture as far as its header, checked to be one still picture of allowed size."""
+    from PIL import Image
+
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise InvalidInput(f"{name} is a JPEG of more than {MAX_SCANS} scans")
+    picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    check_size(picture.size, name, max_pixels)
+    tags = getattr(picture, "tag_v2", {})
+    check_size((tags.get(TILE_WIDTH, 1), tags.get(TILE_LENGTH, 1)), f"a tile of {name}", max_pixels)
+    if picture.format in FORMATS and getattr(picture, "is_animated", False):  # a phone's MPO has a preview
+        raise InvalidInput(f"{name} has several frames or pages", fix="give one still picture")
+    return picture
+
+
+def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    """Raise `InvalidInput` for no pixels or for too many."""
+    width, height = size
+    if width < 1 or height < 1:
+        raise InvalidInput(f"{name} is {width} × {height} pixels")
+    if width * height > max_pixels:
+        raise InvalidInput(f"{name} is {width} × {height}, more than {max_pixels / 1e6:g} megapixels")
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Make every failure of a decoder one line; keep its warnings of damaged metadata to itself.
+
+    Python's warning filters are the process's, hence one at a time.
+    """
+    from PIL import UnidentifiedImageError
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata: the pixels decide
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_size(picture, name, max_pixels)
-            picture.load()
-            return ImageOps.exif_transpose(picture)
+        with _one_at_a_time, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except InvalidInput:
         raise
     except UnidentifiedImageError as exc:
         raise InvalidInput(f"{name} is no picture", fix=f"use one of {', '.join(FORMATS)}") from exc
     except Exception as exc:  # decoders raise what they like on damaged files
-        raise InvalidInput(f"{name} cannot be decoded: {' '.join(str(exc).split())[:200]}") from exc
+        reason = ascii(" ".join(str(exc).split())[:200])[1:-1] or type(exc).__name__
+        raise InvalidInput(f"{name} cannot be decoded: {reason}") from exc
 
 
-def _bytes(given: Any, name: str) -> bytes:
-    if isinstance(given, bytes):
-        if len(given) > MAX_BYTES:
-            raise InvalidInput(f"{name} is larger than {MAX_BYTES >> 20} MiB")
-        return given
-    if not isinstance(given, str | Path):
-        raise InvalidInput(f"{name} is a {type(given).__name__}", fix="give a path, bytes or a PIL image")
-    try:
-        with Path(given).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise InvalidInput(f"{name} cannot be read from {str(given)[:200]!a}: {reason}") from exc
-    if len(data) > MAX_BYTES:
-        raise InvalidInput(f"{name} is larger than {MAX_BYTES >> 20} MiB")
-    return data
+def _upright(data: "bytes | Image", name: str, max_pixels: int) -> "Image":
+    from PIL import ImageOps
+
+    if isinstance(data, bytes):
+        picture = opened(data, name, max_pixels)
+        ImageOps.exif_transpose(picture, in_place=True)
+        return picture
+    check_size(data.size, name, max_pixels)
+    return ImageOps.exif_transpose(data)
 
 
-def _check_size(picture: Image.Image, name: str, max_pixels: int) -> None:
-    width, height = picture.size
-    if width < 1 or height < 1:
-        raise InvalidInput(f"{name} is {width} × {height} pixels")
-    if width * height > max_pixels:
-        raise InvalidInput(f"{name} is {width} × {height}, more than {max_pixels / 1e6:g} megapixels")
-    if getattr(picture, "n_frames", 1) > 1:
-        raise InvalidInput(f"{name} has several frames or pages", fix="give one still picture")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        import numpy
-
-        values = numpy.asarray(picture).astype("float64")
-        top = 65535.0 if picture.mode != "F" else max(float(values.max(initial=0.0)), 1.0)
-        return Image.fromarray((values.clip(0, top) / top * 255 + 0.5).astype("uint8"), mode=None)
+def _eight_bits(picture: "Image", name: str) -> "Image":
+    """`picture`, or its grey values of 16 bits scaled to 8."""
+    if picture.mode.startswith("I;16"):
+        return picture.convert("I").point(lambda value: value * (255 / 65535) + 0.5).convert("L")
+    if picture.mode in ("I", "F"):
+        raise InvalidInput(f"{name} has 32 bits a channel", fix="save it with 8 or 16 bits")
     return picture

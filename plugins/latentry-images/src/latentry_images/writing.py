@@ -1,62 +1,100 @@
 """Encode pictures with both records inside, and read the records back."""
 
 import io
-from typing import Any
-
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from typing import TYPE_CHECKING, Any
 
 from latentry_images.metadata import document, parameters_text
-from latentry_sdk import Artifact, ImageReady, Job
+from latentry_images.reading import decoding, opened
+from latentry_sdk import Artifact, InvalidRequest, Job, UnknownName
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif, Image
+    from PIL.PngImagePlugin import PngInfo
 
 USER_COMMENT, IMAGE_DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
 UNICODE = b"UNICODE\x00"
+OWN_SEGMENT, OWN_MARKER = b"latentry\x00", b"\xff\xe9"  # APP9
+SEGMENT = 65_000
+"""Bytes put into one segment of a JPEG, which ends at 65,533."""
+
+ROOM = 7_500
+"""Characters of each prompt that surely fit into one segment."""
+
+MAX_SIDE = {"jpeg": 65_500, "webp": 16_383}
+MAX_PIXELS = 1 << 28
+FORMATS = ("jpeg", "png", "webp")
 
 
-def encode(image: Image.Image, job: Job, index: int, quality: int) -> Artifact:
-    """The picture as a file of the plan's format; tells of it with `ImageReady`."""
-    records = parameters_text(job, index, image.size), document(job, index)
-    form = job.plan.format
-    data = as_bytes(image, form, records, quality)
-    job.notify(ImageReady(job.id, index, job.plan.seeds[index]))
+def encode(image: "Image", job: Job, index: int, quality: int) -> Artifact:
+    """The picture as a file of the plan's format."""
+    form, text = job.plan.format, parameters_text(job, index, image.size)
+    if form == "jpeg" and len(UNICODE + text.encode("utf-16-be")) > SEGMENT:
+        text = parameters_text(job, index, image.size, room=ROOM)
+        job.warn("JPEG has no room for so long a prompt: other programs will read its beginning only")
+    data = as_bytes(image, form, (text, document(job, index)), quality)
     return Artifact(data, f"image/{form}", job.plan.seeds[index])
 
 
-def as_bytes(image: Image.Image, form: str, records: tuple[str, str], quality: int) -> bytes:
+def as_bytes(image: "Image", form: str, records: tuple[str, str], quality: int) -> bytes:
     """The picture as png, jpeg or webp, with the records (parameters, document)."""
+    if form not in FORMATS:
+        raise UnknownName("format", form, FORMATS)
+    if max(image.size) > MAX_SIDE.get(form, MAX_PIXELS):
+        raise InvalidRequest(f"{form} pictures end at {MAX_SIDE[form]} pixels", fix="choose png")
     file = io.BytesIO()
     if form == "png":
-        image.save(file, "PNG", pnginfo=_chunks(records))
+        image.save(file, "PNG", pnginfo=_chunks(*records))
+    elif form == "jpeg":
+        exif, own = _exif(records[0]), _segments(records[1].encode())
+        image.convert("RGB").save(file, "JPEG", quality=quality, exif=exif, extra=own)
     else:
-        picture = image.convert("RGB") if form == "jpeg" else image
-        picture.save(file, form.upper(), quality=quality, exif=_exif(records))
+        image.save(file, "WEBP", quality=quality, exif=_exif(*records))
     return file.getvalue()
 
 
 def read_back(data: bytes) -> tuple[str | None, str | None]:
-    """The two records of a picture, `None` for each that is not there."""
-    image = Image.open(io.BytesIO(data))
-    if image.format == "PNG":
-        return image.info.get("parameters"), image.info.get("latentry")
-    exif = image.getexif()
-    comment: Any = exif.get_ifd(EXIF_IFD).get(USER_COMMENT, b"")
-    text = comment.removeprefix(UNICODE).decode("utf-16-be") if comment else None
-    return text, exif.get(IMAGE_DESCRIPTION)
+    """The two records (parameters, document) of a picture, `None` for each that is not there."""
+    with decoding("the picture"):
+        picture: Any = opened(data, "the picture", MAX_PIXELS)
+        if picture.format == "PNG":
+            return picture.info.get("parameters"), picture.info.get("latentry")
+        exif = picture.getexif()
+        text = _comment(exif.get_ifd(EXIF_IFD).get(USER_COMMENT, b""))
+        return text, _joined(getattr(picture, "applist", ())) or exif.get(IMAGE_DESCRIPTION)
 
 
-def _chunks(records: tuple[str, str]) -> PngInfo:
+def _chunks(parameters: str, whole: str) -> "PngInfo":
+    from PIL.PngImagePlugin import PngInfo
+
     chunks = PngInfo()
-    parameters, whole = records
-    if parameters.isascii():
-        chunks.add_text("parameters", parameters)
-    else:
-        chunks.add_itxt("parameters", parameters)
-    chunks.add_text("latentry", whole)
+    chunks.add_text("parameters", parameters)  # as iTXt where Latin-1 does not do
+    chunks.add_itxt("latentry", whole)
     return chunks
 
 
-def _exif(records: tuple[str, str]) -> Image.Exif:
+def _exif(parameters: str, whole: str | None = None) -> "Exif":
+    from PIL import Image
+
     exif = Image.Exif()
-    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + records[0].encode("utf-16-be")
-    exif[IMAGE_DESCRIPTION] = records[1]
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + parameters.encode("utf-16-be")
+    if whole is not None:
+        exif[IMAGE_DESCRIPTION] = whole
     return exif
+
+
+def _segments(whole: bytes) -> bytes:
+    """JPEG segments of our own, as many as are needed."""
+    parts = [OWN_SEGMENT + whole[start : start + SEGMENT] for start in range(0, len(whole), SEGMENT)]
+    return b"".join(OWN_MARKER + (len(part) + 2).to_bytes(2, "big") + part for part in parts)
+
+
+def _joined(segments: Any) -> str | None:
+    parts = [part.removeprefix(OWN_SEGMENT) for _, part in segments if part.startswith(OWN_SEGMENT)]
+    return b"".join(parts).decode() if parts else None
+
+
+def _comment(raw: Any) -> str | None:
+    if not isinstance(raw, bytes) or len(raw) < len(UNICODE):
+        return None
+    text = raw[len(UNICODE) :]
+    return text.decode("utf-16-be" if raw.startswith(UNICODE) else "utf-8", "replace")

@@ -61,14 +61,14 @@ class Trial:
     host: Host
     inputs: Mapping[str, Path]
 
-    def refused(self, *, before: str = "load", megabytes: float = MEGABYTES, **fields: Any) -> str:
+    def refused(self, *, before: str = "load", **fields: Any) -> str:
         """The message of the one-line error the request ends with, before the stage named `before`."""
 
         def watch(event: Event) -> None:
             if isinstance(event, StageStarted) and event.stage == before:
                 raise Accepted(f"reached the stage {before}")
 
-        with bounded(megabytes=megabytes), pytest.raises((UserError, ValidationError)) as caught:
+        with bounded(), pytest.raises((UserError, ValidationError)) as caught:
             self.host.run(self.request(**fields), on_event=watch)
         if isinstance(caught.value, UserError):
             assert len(str(caught.value).splitlines()) == 1

@@ -9,8 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.bad_input.conftest import Shell, Trial
 
-NO_COUNT = (nan, inf, -inf, 1e308, 2.5, True, "", "many", [1], {})
-NO_NUMBER = (nan, inf, -inf, True, "", "much", [1.0])
+NO_COUNT: tuple[Any, ...] = (nan, inf, -inf, 1e308, 2.5, True, "", "many", [1], {})
+NO_NUMBER: tuple[Any, ...] = (nan, inf, -inf, True, "", "much", [1.0])
 
 BAD: Mapping[str, tuple[Any, ...]] = {
     "seed": (*NO_COUNT, -2, 2**64, 10**400),
@@ -59,7 +59,7 @@ def cases(table: Mapping[Any, tuple[Any, ...]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "value"), cases(BAD))
-def test_a_bad_number_is_refused(trial: "Trial", name: str, value: object) -> None:
+def test_a_bad_number_is_refused(trial: "Trial", name: str, value: Any) -> None:
     assert name in trial.refused(**{name: value})
 
 

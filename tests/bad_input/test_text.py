@@ -2,7 +2,7 @@
 
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
@@ -35,7 +35,7 @@ def test_a_megabyte_of_text_is_refused(trial: "Trial", field: str) -> None:
 
 @pytest.mark.parametrize("field", ["prompt", "negative"])
 @pytest.mark.parametrize("value", [None, 7, ["x"], "a \ud800 b"], ids=ascii)
-def test_what_is_no_text_is_refused(trial: "Trial", field: str, value: object) -> None:
+def test_what_is_no_text_is_refused(trial: "Trial", field: str, value: Any) -> None:
     assert field in trial.refused(**{field: value})
 
 

@@ -83,7 +83,9 @@ def theirs(folder: Path, work: Work) -> Run:
     """The work by diffusers' own pipeline, which makes a picture from a prompt by inpainting all of one."""
     import torch
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLInpaintPipeline
+    from diffusers.utils import logging
 
+    logging.set_verbosity_error()  # it warns of its own cast of the VAE at every run
     torch.set_num_threads(work.threads)
     pipeline: Any = StableDiffusionXLInpaintPipeline.from_pretrained(
         folder, torch_dtype=torch.float32, local_files_only=True
@@ -165,8 +167,10 @@ def main(arguments: Sequence[str]) -> None:
     if asked.alone:
         alone(asked.alone, work)
         return
+    # first, while this process is small: Linux counts a parent's memory in the peak of its child
+    peaks = [peak(side, arguments) for side in ("ours", "theirs")]
     compare(work, asked.runs)
-    print(f"{'peak MiB':10} {peak('ours', arguments):6}  {peak('theirs', arguments):6}")
+    print(f"{'peak MiB':10} {peaks[0]:6}  {peaks[1]:6}  {peaks[0] / peaks[1]:6.3f}")
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ def lines_of(token: tokenize.TokenInfo) -> range:
 
 
 def docstring_lines(source: str) -> set[int]:
-    texts = [node for node in ast.walk(ast.parse(source)) if is_text(node)]
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    texts = [node for node in nodes if is_text(node)]
     return {line for node in texts for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
 
-def is_text(node: ast.AST) -> bool:
+def is_text(node: ast.Expr) -> bool:
     """A string that stands alone: a docstring, or the description of the name above it."""
-    value = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+    return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def undocumented(package: Path) -> Iterator[str]:

@@ -207,7 +207,7 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_files_only(
         (("--contrast", "5"), "less than or equal to 1"),
         (("-O", "toy.colour=red"), "unknown option 'colour'; known: contrast"),
         (("-O", "nobody.x=1"), "unknown owner of options 'nobody'; known: toy"),
-        (("-O", "contrast=1"), "unknown owner of options ''; known: toy"),
+        (("-O", "contrast=1"), "takes OWNER.NAME=VALUE"),
         (("-O", "toy.contrast"), "--option takes NAME=VALUE"),
         (("--stepz", "3"), "--stepz"),
         (("--steps",), "--steps"),

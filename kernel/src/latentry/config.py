@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from latentry.errors import InvalidRequest
 from latentry.request import Number, Options
-from latentry.validation import explained
+from latentry.validation import parsed
 
 
 class Config(Options):
@@ -49,10 +49,12 @@ def config_file(environ: Mapping[str, str]) -> Path:
 def load_config(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Config:
     """The configuration from the file, `environ` and `flags`, each stronger than the one before."""
     path = config_file(environ)
-    try:
-        return Config.model_validate({**_from_file(path), **_from_variables(environ), **(flags or {})})
-    except ValidationError as exc:
-        raise InvalidRequest(f"configuration ({path}): {explained(exc, Config)}") from exc
+    variables = _from_variables(environ)
+    layers = [(f"configuration ({path}): ", _from_file(path)), ("flags: ", flags or {})]
+    layers += [(f"LATENTRY_{name.upper()}: ", {name: value}) for name, value in variables.items()]
+    for where, layer in layers:
+        parsed(Config, layer, where=where)
+    return Config.model_validate({**layers[0][1], **variables, **layers[1][1]})
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from importlib_metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from latentry.config import Config
 from latentry.loader import Candidate
@@ -26,8 +27,11 @@ def installed(config: Config) -> Iterator[Candidate]:
 
 def given(plugins: Sequence[object]) -> Iterator[Candidate]:
     """A candidate for each plugin object or module."""
+    seen: list[str] = []
     for plugin in plugins:
         name = getattr(plugin, "__name__", None) or type(plugin).__name__
+        seen.append(name)
+        name = name if seen.count(name) == 1 else f"{name}-{seen.count(name)}"
         yield Candidate(name=name, load=lambda plugin=plugin: plugin)  # type: ignore[misc]
 
 
@@ -37,14 +41,7 @@ def unmet(distribution: str) -> list[str]:
         lines = requires(distribution) or []
     except PackageNotFoundError:
         return ["it runs from its source and is not installed"]
-    problems = []
-    for line in lines:
-        requirement = Requirement(line)
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        if clash := _clash(requirement):
-            problems.append(clash)
-    return problems
+    return [clash for line in lines if (clash := _clash(line))]
 
 
 def _enabled(name: str, config: Config) -> bool:
@@ -54,13 +51,20 @@ def _enabled(name: str, config: Config) -> bool:
 
 def _version_clash(point: EntryPoint) -> str | None:
     for line in (point.dist.requires or ()) if point.dist else ():
-        requirement = Requirement(line)
-        if requirement.name == "latentry" and requirement.marker is None:
-            return _clash(requirement)
+        if clash := _clash(line, only=GROUP):
+            return clash
     return None
 
 
-def _clash(requirement: Requirement) -> str | None:
+def _clash(line: str, *, only: str | None = None) -> str | None:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return f"its requirement {line!a} cannot be read"
+    if only is not None and canonicalize_name(requirement.name) != only:
+        return None
+    if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+        return None
     try:
         found = version(requirement.name)
     except PackageNotFoundError:

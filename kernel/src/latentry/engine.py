@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Any
 
 from latentry import specs
-from latentry.errors import LatentryError, PluginError
+from latentry.errors import PluginError, blamed
 from latentry.events import ModelLoaded, StageStarted, Started, Stepped
 from latentry.job import Job
 from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE
@@ -22,9 +22,10 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
     """Run the job to its result; raises `LatentryError`, with the cause where a plugin raised."""
     job.notify(Started(job.id))
     plan, timings = job.plan, dict[str, float]()
-    with job.undos, ExitStack() as contexts:
+    with blamed("cleaning up after a job"), job.undos, ExitStack() as contexts:
         for name in sorted({place.device for place in plan.placements.values()}):
-            contexts.enter_context(residents.device(name, plan).activate())
+            with blamed(f"device {name!r}"):
+                contexts.enter_context(residents.device(name, plan).activate())
         state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
         state = state.put(RESIDENTS, residents)
         for stage in plan.stages:
@@ -32,18 +33,14 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
             job.notify(StageStarted(job.id, stage.name))
             began = perf_counter()
             state = _run_stage(stage, state, hook)
-            timings[stage.name] = perf_counter() - began
+            timings[stage.name] = timings.get(stage.name, 0.0) + perf_counter() - began
     artifacts = state[ARTIFACTS]
     return Result(tuple(artifacts), job.applied, timings, job.warnings)
 
 
 def _run_stage(stage: specs.StageSpec, state: State, hook: Any) -> State:
-    try:
+    with blamed(f"stage {stage.name!r}"):
         after = hook.run_stage(stage=stage, state=state)
-    except (LatentryError, MemoryError):
-        raise
-    except Exception as exc:
-        raise PluginError(f"stage {stage.name!r} failed: {type(exc).__name__}: {exc}") from exc
     if not isinstance(after, State) or any(key not in after for key in stage.gives):
         raise PluginError(f"stage {stage.name!r} did not give all that it declares")
     return after

@@ -4,7 +4,8 @@ A `UserError` is a mistake the caller can mend: one line, exit code 2, HTTP 4xx.
 `LatentryError` is a fault of a plugin, a model file or the machine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LatentryError(Exception):
@@ -68,3 +69,19 @@ def shown(text: object, limit: int = 80) -> str:
     """`text` quoted on one printable line, cut to `limit` characters."""
     quoted = ascii(str(text))
     return quoted if len(quoted) <= limit else f"{quoted[:limit]}…'"
+
+
+def one_line(exc: BaseException) -> str:
+    """What `exc` says on one line; its type where it says nothing."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
+@contextmanager
+def blamed(part: str) -> Iterator[None]:
+    """Turn what a plugin raises in here into a `PluginError` that names `part`; the cause is kept."""
+    try:
+        yield
+    except (LatentryError, MemoryError):
+        raise
+    except Exception as exc:
+        raise PluginError(f"{part} failed: {type(exc).__name__}: {one_line(exc)}") from exc

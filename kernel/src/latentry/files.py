@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from latentry.errors import OutputExists, Unavailable
+from latentry.errors import OutputExists, Unavailable, shown
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool = False) -> None:
@@ -22,6 +22,8 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         raise OutputExists(f"{path} exists", fix="choose another name, or pass --force") from exc
     except OSError as exc:
         raise Unavailable(f"{path} cannot be written: {exc.strerror or exc}") from exc
+    except ValueError as exc:  # a NUL in the name
+        raise Unavailable(f"{shown(path)} is no path to write to") from exc
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)

@@ -47,7 +47,7 @@ class ModelHeader:
 
     def weight_files(self, component: str) -> tuple[Path, ...]:
         """A component's safetensors files, the plain variant before fp16 where both are there."""
-        files = sorted((self.path / component).glob("*.safetensors"))
+        files = sorted(file for file in (self.path / component).glob("*.safetensors") if file.is_file())
         plain = [file for file in files if ".fp16" not in file.name]
         if not files:
             raise InvalidModel(
@@ -87,7 +87,7 @@ def read_header(path: Path) -> ModelHeader:
 
 def read_config(path: Path) -> Mapping[str, Any]:
     """A JSON object of at most 8 MiB that asks for no remote code."""
-    if path.stat().st_size > MAX_JSON:
+    if regular_size(path) > MAX_JSON:
         raise InvalidModel(f"{path.name} is larger than {MAX_JSON >> 20} MiB")
     config = _json_object(path.read_bytes(), path)
     if "auto_map" in config:
@@ -97,7 +97,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
 def read_safetensors_header(path: Path) -> dict[str, TensorInfo]:
     """Names, types and shapes in one safetensors file, with offsets checked against the file's size."""
-    size = path.stat().st_size
+    size = regular_size(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
@@ -107,6 +107,13 @@ def read_safetensors_header(path: Path) -> dict[str, TensorInfo]:
     spans = sorted(_span(name, entry, path) for name, entry in raw.items())
     _check_spans(spans, size - 8 - length, path)
     return {name: TensorInfo(entry["dtype"], tuple(entry["shape"])) for name, entry in raw.items()}
+
+
+def regular_size(path: Path) -> int:
+    """The size of a regular file in bytes; a pipe or a folder is refused, never waited for."""
+    if path.exists() and not path.is_file():
+        raise InvalidModel(f"{path.name} is no regular file")
+    return path.stat().st_size
 
 
 def _json_object(raw: bytes, path: Path) -> dict[str, Any]:

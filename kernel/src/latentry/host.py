@@ -14,7 +14,7 @@ from typing import Any, Self
 from latentry import discovery, events, specs
 from latentry.builtin import Builtin
 from latentry.config import Config, load_config
-from latentry.errors import Cancelled
+from latentry.errors import Cancelled, one_line
 from latentry.job import Job
 from latentry.loader import Candidate, Loader
 from latentry.placement import Placer
@@ -106,8 +106,8 @@ class Host:
             self.store.put(replace(record, status="cancelled"))
             job.notify(events.Cancelled(job.id))
         else:
-            self.store.put(replace(record, status="failed", error=str(exc)))
-            job.notify(events.Failed(job.id, str(exc)))
+            self.store.put(replace(record, status="failed", error=one_line(exc)))
+            job.notify(events.Failed(job.id, one_line(exc)))
 
     def _notifier(self, on_event: OnEvent | None) -> OnEvent:
         listeners = [impl.function for impl in self.hook.on_event.get_hookimpls()]

@@ -10,7 +10,7 @@ import click
 import pluggy
 
 from latentry import hooks, specs
-from latentry.errors import DuplicateName, LatentryError, PluginError, UnknownName, shown
+from latentry.errors import DuplicateName, LatentryError, PluginError, UnknownName, one_line, shown
 from latentry.integrity import restore, snapshot
 from latentry.registry import Registry
 
@@ -177,5 +177,4 @@ def _is_hook(name: str) -> bool:
 
 
 def _reason(exc: BaseException) -> str:
-    text = exc.message if isinstance(exc, LatentryError) else " ".join(str(exc).split())
-    return text if isinstance(exc, LatentryError) else f"{type(exc).__name__}: {text}"[:500]
+    return exc.message if isinstance(exc, LatentryError) else f"{type(exc).__name__}: {one_line(exc)}"[:500]

@@ -8,7 +8,7 @@ from typing import Any
 from importlib_metadata import PackageNotFoundError, version
 
 from latentry import specs
-from latentry.errors import LatentryError, PluginError, Unavailable, UnknownName
+from latentry.errors import LatentryError, PluginError, Unavailable, UnknownName, blamed
 from latentry.loader import within
 from latentry.registry import Registry
 from latentry.request import Request
@@ -57,7 +57,8 @@ class Placer:
         reports = {device: self.report(spec) for device, spec in able.items()}
         usable = {device: report for device, report in reports.items() if report.available}
         asked = PlacementRequest(name, family.kind, count, wanted)
-        choice = self.hook.choose_device(request=asked, devices=usable)
+        with blamed("the hook choose_device"):
+            choice = self.hook.choose_device(request=asked, devices=usable)
         if choice is None or choice.device not in usable:
             raise _nowhere(family, reports)
         return _with_dtype(choice, request.dtype, usable[choice.device])
@@ -98,10 +99,12 @@ class Placer:
         """Bytes of weights each device will hold; `Unavailable` when they are more than it has."""
         needed: dict[str, int] = {}
         for part, place in placements.items():
-            size = detected.components[part] * BYTES.get(place.dtype or "float32", 4)
+            dtype = place.dtype or self._reports[place.device].dtypes[0]
+            size = detected.components[part] * BYTES.get(dtype, 4)
             for optimizer in optimizers:
                 if optimizer.parts & {part, "*"}:
-                    size = optimizer.estimate(size)
+                    with blamed(f"optimizer {optimizer.name!r}"):
+                        size = optimizer.estimate(size)
             needed[place.device] = needed.get(place.device, 0) + size
         for device, size in needed.items():
             total = self._reports[device].memory.total

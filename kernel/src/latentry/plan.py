@@ -77,6 +77,7 @@ class Plan:
             "guidance": self.request.guidance,
             "seeds": list(self.seeds),
             "size": list(self.size),
+            "format": self.format,
             "placements": {part: place.device for part, place in self.placements.items()},
             "quantizers": {part: f"{spec.name}:{scheme}" for part, (spec, scheme) in self.quantizers.items()},
             "optimizers": [spec.name for spec in self.optimizers],

@@ -1,15 +1,17 @@
 """Plan a request: every user error is found here, before any weight is touched and without torch."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from latentry import specs
 from latentry.config import Config
-from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError
+from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError, blamed
 from latentry.header import ModelHeader, read_header
 from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
 from latentry.placement import Placer
@@ -48,7 +50,8 @@ class Planner:
         devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
         options = self._options(request, [task, *stages, sampler, scheduler, *devices])
         if task.check:
-            task.check(request, options[owner(task)])
+            with blamed(f"the check of task {task.name!r}"):
+                task.check(request, options[owner(task)])
         return Plan(
             request=request, task=task, stages=stages, family=family, header=header, detected=detected,
             placements=placements, sampler=sampler, scheduler=scheduler,
@@ -60,21 +63,23 @@ class Planner:
 
     def models(self) -> list[specs.ModelEntry]:
         """The models that can be asked for by name."""
-        return [entry for entries in self.hook.list_models() for entry in entries]
+        with blamed("the hook list_models"):
+            return [entry for entries in self.hook.list_models() for entry in entries]
 
     def _header(self, ref: str | None) -> ModelHeader:
-        path: Path | None = self.hook.find_model(ref=ref)
+        with blamed("the hook find_model"):
+            path: Path | None = self.hook.find_model(ref=ref)
         if path is None:
             names = [entry.name for entry in self.models()]
             raise UnknownName("model", ref or "(the default)", names, fix="name one, or a folder or file")
-        try:
+        with _reading():
             return read_header(path)
-        except OSError as exc:
-            raise InvalidRequest(f"the model cannot be read: {exc.strerror or exc}") from exc
 
     def _family(self, header: ModelHeader) -> tuple[specs.ModelFamily, Detected]:
         for family in self.registry.models.values():
-            if detected := family.detect(header):
+            with blamed(f"model family {family.name!r}"), _reading():
+                detected = family.detect(header)
+            if detected:
                 return family, detected
         families = ", ".join(self.registry.models) or "none"
         raise UserError(f"{header.path.name} is of no installed model family ({families})")
@@ -126,6 +131,14 @@ class Planner:
         return parsed(kind, given, where=f"{part.name}: ")
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise InvalidRequest(f"the model cannot be read: {exc.strerror or exc}") from exc
+
+
 def _check_inputs(task: specs.TaskSpec, request: Request) -> None:
     known = [spec.name for spec in task.inputs]
     for name in request.inputs:
@@ -145,8 +158,10 @@ def _check_space(detected: Detected, sampler: specs.SamplerSpec, scheduler: spec
 def _sigmas(
     scheduler: specs.SchedulerSpec, steps: int, detected: Detected, options: Options
 ) -> tuple[float, ...]:
-    sigmas = scheduler.sigmas(steps, detected.model_range, **dict(options))
-    if len(sigmas) != steps + 1 or sigmas[-1] != 0 or any(nxt >= now for now, nxt in pairwise(sigmas)):
+    with blamed(f"scheduler {scheduler.name!r}"):
+        sigmas = scheduler.sigmas(steps, detected.model_range, **dict(options))
+    falling = all(isfinite(now) and nxt < now for now, nxt in pairwise(sigmas))
+    if len(sigmas) != steps + 1 or sigmas[-1] != 0 or not falling:
         raise PluginError(f"scheduler {scheduler.name!r} gave levels that do not fall to 0 in {steps} steps")
     return sigmas
 

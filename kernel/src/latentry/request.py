@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,11 +21,21 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _seed(value: int) -> int:
+    if not -1 <= value <= MAX_SEED:
+        raise ValueError(f"a seed is a number from -1 to {MAX_SEED}")
+    return value
+
+
 Count = Annotated[int, BeforeValidator(_number)]
 """An integer that neither takes `True` for 1 nor cuts 2.5 to 2."""
 
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite float that does not take `True` for 1."""
+
+
+Seed = Annotated[Count, AfterValidator(_seed)]
+"""A seed; pydantic's own bounds would name a rounded limit."""
 
 
 class Options(BaseModel):
@@ -41,15 +51,13 @@ class Request(Options):
     prompt: str = Field("", max_length=MAX_PROMPT, description="What the picture shows")
     negative: str = Field("", max_length=MAX_PROMPT, description="What it should not show")
     model: str | None = Field(
-        None, max_length=4096, description="A model's name, folder or .safetensors file"
+        None, min_length=1, max_length=4096, description="A model's name, folder or .safetensors file"
     )
-    seed: Count | None = Field(
-        None, ge=-1, le=MAX_SEED, description="First image's seed; none or -1 draws one"
-    )
+    seed: Seed | None = Field(None, description="First image's seed; none or -1 draws one")
     steps: Count = Field(20, ge=1, le=1000, description="Sampling steps")
-    sampler: str | None = Field(None, max_length=128, description="The solver, one of `latentry samplers`")
+    sampler: str | None = Field(None, min_length=1, max_length=128, description="One of `latentry samplers`")
     scheduler: str | None = Field(
-        None, max_length=128, description="The noise schedule, one of `latentry schedulers`"
+        None, min_length=1, max_length=128, description="One of `latentry schedulers`"
     )
     guidance: Number = Field(
         5.0, ge=0, le=100, description="Classifier-free guidance; 1 or less turns it off"
@@ -61,9 +69,9 @@ class Request(Options):
         None, ge=8, le=16384, description="Pixels; the model's own size when left out"
     )
     batch: Count = Field(1, ge=1, le=64, description="Images in one run, with seeds seed, seed + 1, …")
-    format: str | None = Field(None, max_length=32, description="File format of the pictures")
+    format: str | None = Field(None, min_length=1, max_length=32, description="File format of the pictures")
     dtype: str | None = Field(
-        None, max_length=32, description="Number type of the weights; the device's choice when left out"
+        None, min_length=1, max_length=32, description="Number type of the weights; else the device's choice"
     )
     place: Mapping[str, str] = Field({}, max_length=64, description="component=device, or *=device for all")
     quantize: Mapping[str, str] = Field({}, max_length=64, description="component=quantizer:scheme")

@@ -71,14 +71,15 @@ class Residents:
         self._undos.close()
 
     def _unload(self) -> None:
-        self._unplace()
         self._components, self._model_key = {}, None
+        self._unplace()
 
     def close(self) -> None:
-        """Give back models and devices."""
-        self._unload()
-        while self._devices:
-            self._devices.popitem()[1][1].close()
+        """Give back models, then devices: every one, even if another raises."""
+        with ExitStack() as closing:
+            while self._devices:
+                closing.callback(self._devices.popitem()[1][1].close)
+            closing.callback(self._unload)
 
 
 def _load(plan: Plan) -> Mapping[str, Component]:

@@ -3,7 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -12,7 +13,7 @@ from latentry.cli.doctor import doctor
 from latentry.cli.listing import LISTINGS
 from latentry.cli.tasks import task_command
 from latentry.config import load_config
-from latentry.errors import Cancelled, LatentryError, UserError
+from latentry.errors import Cancelled, LatentryError, UnknownName, UserError
 from latentry.host import Host
 
 USER_MISTAKE, BUG, STOPPED = 2, 1, 130
@@ -26,9 +27,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code is 0, 2 for a user's mistake, 1 for a bug, 130 when stopped."""
     try:
-        with quiet_stdout():
-            host = Host(config=load_config(os.environ))
-        with host:
+        with _opened_host() as host:
             code = build(host).main(list(arguments), prog_name="latentry", standalone_mode=False)
     except click.ClickException as exc:
         return _say(exc.format_message(), USER_MISTAKE)
@@ -45,9 +44,21 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+class Commands(click.Group):
+    """A group that lists its commands to whoever names none of them."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names."""
+        if self.get_command(ctx, args[0]) is None:
+            raise UnknownName("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
 def build(host: Host) -> click.Group:
     """The command group of a host: a command for each task, the listings, and what plugins add."""
-    group = click.Group(help="Make pictures with diffusion models. Every feature is a plugin.")
+    group = Commands(help="Make pictures with diffusion models. Every feature is a plugin.")
     group.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
     for name, task in host.registry.tasks.items():
         group.add_command(task_command(host, task), name)
@@ -56,12 +67,19 @@ def build(host: Host) -> click.Group:
     group.add_command(doctor)
     for name, command in host.commands.items():
         group.add_command(command, name)
-    return _with_host(group, host)
-
-
-def _with_host(group: click.Group, host: Host) -> click.Group:
     group.context_settings["obj"] = host
     return group
+
+
+@contextmanager
+def _opened_host() -> Iterator[Host]:
+    with quiet_stdout():
+        host = Host(config=load_config(os.environ))
+    try:
+        yield host
+    finally:
+        with quiet_stdout():
+            host.close()
 
 
 def _say(message: str, code: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from latentry.cli.console import show_json, show_table
+from latentry.cli.console import quiet_stdout, show_json, show_table
 from latentry.config import config_file
 from latentry.discovery import unmet
 from latentry.host import Host
@@ -17,7 +17,8 @@ from latentry.host import Host
 @click.pass_obj
 def doctor(host: Host, as_json: bool) -> None:
     """Check plugins, their requirements, devices and models; exit code 1 when something is wrong."""
-    checks = [*_plugins(host), *_requirements(host), *_devices(host), *_models(host)]
+    with quiet_stdout():
+        checks = [*_plugins(host), *_requirements(host), *_devices(host), *_models(host)]
     if as_json:
         show_json({"config": str(config_file(os.environ)), "checks": checks})
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from latentry.cli.console import show_json, show_table
+from latentry.cli.console import quiet_stdout, show_json, show_table
 from latentry.host import Host
 
 Row = Mapping[str, Any]
@@ -73,7 +73,8 @@ def tasks(host: Host) -> Sequence[Row]:
 def _command(rows: Callable[[Host], Sequence[Row]], columns: Sequence[str]) -> click.Command:
     @click.pass_obj
     def callback(host: Host, as_json: bool) -> None:
-        found = rows(host)
+        with quiet_stdout():
+            found = rows(host)
         show_json(found) if as_json else show_table(found, columns)
 
     option = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON")

@@ -1,6 +1,7 @@
 """A command for each task: `latentry TASK "PROMPT" --flags`."""
 
 import hashlib
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,9 @@ import click
 
 from latentry.cli.console import progress_bar, quiet_stdout, show_json
 from latentry.cli.flags import flag, is_mapping, pairs
-from latentry.errors import InvalidRequest, OutputExists
+from latentry.errors import InvalidRequest, OutputExists, shown
 from latentry.host import Host
-from latentry.request import Artifact, Request, Result
+from latentry.request import Request, Result
 from latentry.specs import StageSpec, TaskSpec
 from latentry.validation import parsed
 
@@ -87,7 +88,7 @@ def _run(
         _check_free(_paths(output, count), force=values["force"])
     with quiet_stdout(), progress_bar() as listen, _stoppable() as cancel:
         result = host.run(request, on_event=listen, cancel=cancel)
-    output = output or Path(f"{task.name}-{result.artifacts[0].seed}.{_suffix(result.artifacts[0])}")
+    output = output or Path(f"{task.name}-{result.artifacts[0].seed}.{result.applied['format']}")
     paths = _paths(output, len(result.artifacts))
     for path, artifact in zip(paths, result.artifacts, strict=True):
         artifact.save(path, overwrite=values["force"])
@@ -103,6 +104,8 @@ def _request(
             options.setdefault(owner, {})[name] = values[parameter]
     for name, value in pairs(values["more"], name="option").items():
         owner, _, option = name.rpartition(".")
+        if not owner:
+            raise InvalidRequest(f"--option takes OWNER.NAME=VALUE, not {shown(name)}")
         options.setdefault(owner, {})[option] = value
     fields = {name: _value(name, values[name]) for name in CORE if values[name] not in (None, ())}
     inputs = {spec.name: values[f"input_{spec.name}"] for spec in task.inputs}
@@ -125,12 +128,16 @@ def _paths(output: Path, count: int) -> list[Path]:
 def _check_free(paths: list[Path], *, force: bool) -> None:
     for path in paths:
         try:
+            os.stat(path.parent / path.name)
+        except (FileNotFoundError, NotADirectoryError):
             if not path.parent.is_dir():
-                raise InvalidRequest(f"there is no folder {str(path.parent)[:200]!a}")
-            if path.is_dir() or (path.exists() and not force):
-                raise OutputExists(f"{path} exists", fix="choose another name, or pass --force")
+                raise InvalidRequest(f"there is no folder {shown(path.parent, 200)}") from None
         except (OSError, ValueError) as exc:
-            raise InvalidRequest(f"{str(path)[:80]!a} is no path to write to: {exc}") from exc
+            reason = getattr(exc, "strerror", None) or exc
+            raise InvalidRequest(f"{shown(path)} is no path to write to: {reason}") from exc
+        else:
+            if path.is_dir() or not force:
+                raise OutputExists(f"{_printable(path)} exists", fix="choose another name, or pass --force")
 
 
 @contextmanager
@@ -150,8 +157,9 @@ def _stoppable() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _suffix(artifact: Artifact) -> str:
-    return artifact.media_type.rpartition("/")[2].removeprefix("x-")
+def _printable(path: Path) -> str:
+    """The path as text that any terminal and JSON take, even where its name is no text."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _show(result: Result, paths: list[Path], *, as_json: bool) -> None:
@@ -159,11 +167,11 @@ def _show(result: Result, paths: list[Path], *, as_json: bool) -> None:
         click.echo(f"latentry: {warning}", err=True)
     if not as_json:
         for path, artifact in zip(paths, result.artifacts, strict=True):
-            click.echo(f"{path}  seed {artifact.seed}")
+            click.echo(f"{_printable(path)}  seed {artifact.seed}")
         return
     files = [
         {
-            "path": str(path),
+            "path": _printable(path),
             "seed": artifact.seed,
             "media_type": artifact.media_type,
             "sha256": hashlib.sha256(artifact.data).hexdigest(),

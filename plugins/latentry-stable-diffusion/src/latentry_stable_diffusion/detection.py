@@ -26,6 +26,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
 }
 UNSUPPORTED = ("time_cond_proj_dim", "class_embed_type", "num_class_embeds", "encoder_hid_dim_type")
+DEPTHS = ("num_hidden_layers", "layers_per_block", "transformer_layers_per_block")
 DECODER = ("decoder.", "post_quant_conv.")
 
 
@@ -54,6 +55,8 @@ def _parts(index: Mapping[str, Any]) -> set[str]:
 
 def _describe_folder(header: ModelHeader, encoders: frozenset[str]) -> Detected | None:
     unet, vae, scheduler = (header.config(part) for part in ("unet", "vae", "scheduler"))
+    for part in ("unet", "vae", *sorted(encoders)):
+        _check_depth(header, part)
     architecture = by_config(unet, encoders)
     prediction = scheduler.get("prediction_type", EPSILON)
     if architecture is None or not _is_supported(unet, scheduler) or prediction not in (EPSILON, VELOCITY):
@@ -70,6 +73,20 @@ def _describe_folder(header: ModelHeader, encoders: frozenset[str]) -> Detected 
         model_range=model_range(scheduler),
         size=_native_size(unet, vae),
     )
+
+
+def _check_depth(header: ModelHeader, part: str) -> None:
+    """Refuse more layers than the part has tensors: they would be built before that fails."""
+    config, tensors = header.config(part), len(header.tensors(part))
+    if any(count > tensors for name in DEPTHS for count in _counts(config.get(name, 0))):
+        raise InvalidModel(f"{header.path.name}: {part} asks for more layers than it has tensors")
+
+
+def _counts(value: Any) -> list[float]:
+    """The numbers in a number, or in lists of them."""
+    if isinstance(value, list):
+        return [count for item in value for count in _counts(item)]
+    return [value] if isinstance(value, int | float) else []
 
 
 def _is_supported(unet: Mapping[str, Any], scheduler: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """Open the models of a diffusers folder: known classes, safetensors only, nothing fetched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from latentry_sdk import Detected, ModelHeader
@@ -10,7 +11,22 @@ from latentry_stable_diffusion.fitting import fits, reject_missing
 def open_folder(header: ModelHeader, detected: Detected) -> Mapping[str, Any]:
     """diffusers' and transformers' models by part: the text encoders, "unet" and "vae"."""
     parts = [name for name in detected.components if not name.startswith("vae_")]
-    return {part: _open(header, part) for part in (*parts, "vae")}
+    with without_bars():
+        return {part: _open(header, part) for part in (*parts, "vae")}
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """While this lasts, transformers draws no progress bars; afterwards as before."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _open(header: ModelHeader, part: str) -> Any:

@@ -18,7 +18,7 @@ from latentry_sdk import (
     StageSpec,
     hookimpl,
 )
-from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.denoising import DenoiseOptions, denoise
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load
 from latentry_stable_diffusion.noise import noise
@@ -66,6 +66,7 @@ def register_stages() -> tuple[StageSpec, ...]:
             denoise,
             needs=(JOB, PLACED, CONDITIONING, SIZE),
             gives=(DENOISE,),
+            options=DenoiseOptions,
             description="The UNet with guidance, as a denoiser",
         ),
         StageSpec(

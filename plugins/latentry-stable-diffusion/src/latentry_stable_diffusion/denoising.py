@@ -101,7 +101,7 @@ class Denoiser:
         """The clean latents seen in `x`, whose noise has deviation `sigma`."""
         import torch
 
-        parts = (x,) if self.together else x.split(1)
+        parts = (x,) if self.together else x.chunk(len(x))
         return torch.cat([self.clean(part, self._output(part, sigma), sigma) for part in parts])
 
     def _output(self, x: "Tensor", sigma: float) -> "Tensor":

@@ -22,6 +22,7 @@ from latentry_sdk import (
     read_header,
 )
 from latentry_stable_diffusion import register_models
+from latentry_stable_diffusion.denoising import DenoiseOptions
 from latentry_stable_diffusion.tokenizers import clip_tokenizer
 
 EMOJI = Path(__file__).parents[2] / "latentry-emoji" / "src" / "latentry_emoji" / "model" / "emoji64"
@@ -179,9 +180,12 @@ def components(family):
 
 @pytest.fixture
 def start(components, family):
-    """`start(folder, prompt=…)`: the state a job begins with; `size` and `seeds` are the state's own."""
+    """`start(folder, prompt=…)`: the state a job begins with; `size` and `seeds` are the state's own.
 
-    def make(folder, *, size=None, seeds=(1,), **asked):
+    `together` is the denoiser's option.
+    """
+
+    def make(folder, *, size=None, seeds=(1,), together=False, **asked):
         model = components(folder)
         plan = Plan(
             request=Request(task="txt2img", **asked),
@@ -197,7 +201,7 @@ def start(components, family):
             seeds=seeds,
             size=size or model.detected.size,
             format="png",
-            options={},
+            options={("StageSpec", "stable-diffusion.denoise"): DenoiseOptions(together=together)},
             quantizers={},
             optimizers=(),
             memory={},

@@ -84,14 +84,24 @@ def test_conditions_are_made_once(tiny, start):
     clean = denoiser(state)
     for sigma in (3.0, 2.0):
         clean(torch.zeros(2, 4, 8, 8), sigma)
-    first, second = unet.calls
-    assert all(first[i] is second[i] for i in (2, 3, 4))
+    first, *others = unet.calls
+    assert len(others) == 3
+    assert all(first[i] is other[i] for i in (2, 3, 4) for other in others)
 
 
-def test_an_image_of_a_batch_equals_the_single_one(tiny, start):
+def test_an_image_of_a_batch_equals_the_single_one_to_the_last_bit(tiny, start):
     clean = denoiser(start(tiny("sd1").folder, **ASKED))
     x = torch.randn(3, 4, 8, 8)
-    torch.testing.assert_close(clean(x, 2.0)[1:2], clean(x[1:2], 2.0), rtol=1e-4, atol=1e-4)
+    assert clean(x, 2.0)[1:2].equal(clean(x[1:2], 2.0))
+
+
+def test_a_batch_may_be_given_to_the_unet_together(tiny, start):
+    x = torch.randn(3, 4, 8, 8)
+    state, unet = counted(start(tiny("sdxl-inpaint").folder, together=True, **ASKED))
+    together = denoiser(state)(x, 2.0)
+    assert [len(arrays[0]) for arrays in unet.calls] == [6]
+    alone = denoiser(start(tiny("sdxl-inpaint").folder, **ASKED))(x, 2.0)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["sd1-inpaint", "sdxl-inpaint"])
@@ -101,10 +111,10 @@ def test_an_inpainting_unet_gets_a_hard_mask_and_the_masked_latents(tiny, start,
     masked = torch.randn(1, 4, 8, 8)
     state = state.put(MASK_LATENTS, soft).put(MASKED_LATENTS, masked)
     denoiser(state)(torch.zeros(2, 4, 8, 8), 1.0)
-    sample = unet.calls[0][0]
-    assert sample.shape == (4, 9, 8, 8)
-    torch.testing.assert_close(sample[:, 4:5], (soft >= 0.5).float().expand(4, 1, 8, 8))
-    torch.testing.assert_close(sample[:, 5:], masked.expand(4, 4, 8, 8))
+    for sample, *_ in unet.calls:
+        assert sample.shape == (2, 9, 8, 8)
+        torch.testing.assert_close(sample[:, 4:5], (soft >= 0.5).float().expand(2, 1, 8, 8))
+        torch.testing.assert_close(sample[:, 5:], masked.expand(2, 4, 8, 8))
 
 
 def test_an_inpainting_unet_without_a_mask_gets_a_full_one_over_grey(tiny, start):

@@ -13,8 +13,9 @@ from typing import Any
 import click
 import pytest
 
+import latentry_cli as cli
 import latentry_toy
-from latentry import Host, cli
+from latentry import Host
 from latentry.errors import InvalidInput
 from latentry_sdk import JOB, DeviceReport, DeviceSpec, ModelEntry, StageSpec
 

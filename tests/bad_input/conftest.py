@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from latentry import Config, Host, Request, Result, UserError
-from latentry.cli import run as command_line
 from latentry.events import Event, StageStarted
+from latentry_cli import run as command_line
 
 GOOD: Mapping[str, Any] = {"prompt": "a red apple", "steps": 1, "seed": 1}
 SECONDS = 20.0

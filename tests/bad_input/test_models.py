@@ -278,7 +278,7 @@ def test_a_pickle_beside_good_weights_is_not_opened(trial: "Trial", folder: Path
 LIMITED = """
 import resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
-from latentry.cli import run
+from latentry_cli import run
 sys.exit(run(["txt2img", "x", "--model", sys.argv[1], "-o", "x.png", "--steps", "1"]))
 """
 

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from latentry import Config, Host, Request
-from latentry.cli import build
+from latentry_cli import build
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

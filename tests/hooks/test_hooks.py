@@ -10,10 +10,12 @@ from typing import Any, get_args, get_type_hints
 import click
 import pytest
 
+import latentry_cli as cli
 import latentry_sdk
 import latentry_toy
-from latentry import Config, Host, Request, cli, hooks
+from latentry import Config, Host, Request, hooks
 from latentry.errors import UnknownName
+from latentry.registry import COLLECTED
 from latentry_sdk import (
     Artifact,
     Component,
@@ -92,7 +94,7 @@ def named_in(kind: Any) -> Iterator[str]:
         yield from named_in(part)
 
 
-PARTS = [*hooks.SPECS.values(), *SPOKEN_OF]
+PARTS = [*COLLECTED.values(), *SPOKEN_OF]
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)

@@ -75,7 +75,7 @@ def heavy_after(program: str, folder: Path) -> str:
 
 def heavy_after_command(arguments: Sequence[str], folder: Path) -> tuple[str, str]:
     """What a command imported, and its stdout."""
-    program = f"import latentry.cli as cli; code = cli.run({list(arguments)!r}); assert code == 0, code"
+    program = f"import latentry_cli as cli; code = cli.run({list(arguments)!r}); assert code == 0, code"
     done = python("-c", program + REPORT, folder=folder)
     assert done.returncode == 0, done.stderr
     return done.stderr.splitlines()[-1], done.stdout
@@ -108,7 +108,7 @@ def test_every_plugin_was_there_and_active(tmp_path: Path) -> None:
 
 
 def test_a_user_s_mistake_costs_no_heavy_import_either(tmp_path: Path) -> None:
-    program = "import latentry.cli as cli; assert cli.run(['txt2img', 'x', '--sampler', 'none']) == 2"
+    program = "import latentry_cli as cli; assert cli.run(['txt2img', 'x', '--sampler', 'none']) == 2"
     assert heavy_after(program, tmp_path) == "[]"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = ROOT / "kernel" / "src" / "latentry"
+COMMAND_LINE = KERNEL.with_name("latentry_cli")
 SDK = ROOT / "sdk" / "src" / "latentry_sdk"
 PLUGINS = sorted(path for path in (ROOT / "plugins").iterdir() if path.name.startswith("latentry-"))
 KERNEL_LINES = 1_500
@@ -93,7 +94,7 @@ def test_counting_leaves_out_docstrings_comments_and_blank_lines() -> None:
     assert code_lines(source) == 3
 
 
-@pytest.mark.parametrize("package", [KERNEL, SDK], ids=["kernel", "sdk"])
+@pytest.mark.parametrize("package", [KERNEL, COMMAND_LINE, SDK], ids=["kernel", "command-line", "sdk"])
 def test_all_that_is_public_has_a_docstring(package: Path) -> None:
     assert list(undocumented(package)) == []
 

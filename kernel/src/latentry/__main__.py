@@ -1,6 +1,6 @@
 """`python -m latentry` is the command `latentry`."""
 
-from latentry.cli import main
+from latentry_cli import main
 
 if __name__ == "__main__":
     main()

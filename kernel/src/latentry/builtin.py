@@ -79,12 +79,14 @@ class Builtin:
     @hookimpl
     def register_executors(self) -> Sequence[specs.ExecutorSpec]:
         """The executor of the command line and of tests."""
-        return (specs.ExecutorSpec("inline", InlineExecutor, "In this process, one job at a time"),)
+        return (
+            specs.ExecutorSpec("inline", InlineExecutor, description="In this process, one job at a time"),
+        )
 
     @hookimpl
     def register_stores(self) -> Sequence[specs.StoreSpec]:
         """The store of the command line and of tests."""
-        return (specs.StoreSpec("memory", MemoryStore, "In memory, gone with the process"),)
+        return (specs.StoreSpec("memory", MemoryStore, description="In memory, gone with the process"),)
 
     @hookimpl(trylast=True)
     def find_model(self, ref: str | None) -> Path | None:
@@ -99,10 +101,12 @@ class Builtin:
     @hookimpl
     def list_models(self) -> Sequence[specs.ModelEntry]:
         """What lies in the models folder."""
-        if not self._models.is_dir():
-            return ()
-        paths = sorted(path for path in self._models.iterdir() if _is_model(path))
-        return tuple(_entry(path) for path in paths)
+        found = sorted(self._models.iterdir()) if self._models.is_dir() else []
+        folders = [path for path in found if (path / "model_index.json").is_file()]
+        files = [path for path in found if path.suffix == ".safetensors"]
+        return [specs.ModelEntry(path.name, path) for path in folders] + [
+            specs.ModelEntry(path.stem, path) for path in files
+        ]
 
     @hookimpl(trylast=True)
     def choose_device(
@@ -123,11 +127,3 @@ def _existing(ref: str) -> Path | None:
         return path if path.exists() else None
     except (OSError, ValueError, RuntimeError):
         return None
-
-
-def _is_model(path: Path) -> bool:
-    return path.suffix == ".safetensors" or (path / "model_index.json").is_file()
-
-
-def _entry(path: Path) -> specs.ModelEntry:
-    return specs.ModelEntry(path.stem if path.is_file() else path.name, path)

@@ -1,8 +1,8 @@
 """Which plugins are installed, and which of them may be loaded."""
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
 
-from importlib_metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -15,14 +15,8 @@ GROUP = "latentry"
 def installed(config: Config) -> Iterator[Candidate]:
     """A candidate for each entry point of the group `latentry`, in the order of their names."""
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        yield Candidate(
-            name=point.name,
-            load=point.load,
-            distribution=point.dist.name if point.dist else None,
-            version=point.dist.version if point.dist else None,
-            clash=_version_clash(point),
-            disabled=not _enabled(point.name, config),
-        )
+        listed = config.plugins is None or point.name in config.plugins
+        yield _candidate(point, disabled=not listed or point.name in config.disabled)
 
 
 def given(plugins: Sequence[object]) -> Iterator[Candidate]:
@@ -44,16 +38,13 @@ def unmet(distribution: str) -> list[str]:
     return [clash for line in lines if (clash := _clash(line))]
 
 
-def _enabled(name: str, config: Config) -> bool:
-    listed = config.plugins is None or name in config.plugins
-    return listed and name not in config.disabled
-
-
-def _version_clash(point: EntryPoint) -> str | None:
-    for line in (point.dist.requires or ()) if point.dist else ():
-        if clash := _clash(line, only=GROUP):
-            return clash
-    return None
+def _candidate(point: EntryPoint, *, disabled: bool) -> Candidate:
+    if point.dist is None:
+        return Candidate(point.name, point.load, disabled=disabled)
+    about = point.dist.metadata
+    clashes = [_clash(line, only=GROUP) for line in about.get_all("Requires-Dist") or ()]
+    clash = next(filter(None, clashes), None)
+    return Candidate(point.name, point.load, about["Name"], about["Version"], clash, disabled)
 
 
 def _clash(line: str, *, only: str | None = None) -> str | None:

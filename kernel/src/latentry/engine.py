@@ -77,10 +77,6 @@ def sample(state: State) -> State:
 STAGES = (
     specs.StageSpec("load", load, gives=(PLACED,), description="Load the model and place its components"),
     specs.StageSpec(
-        "sample",
-        sample,
-        needs=(DENOISE, LATENTS, SIGMAS, NOISE),
-        gives=(LATENTS,),
-        description="Remove the noise",
+        "sample", sample, (DENOISE, LATENTS, SIGMAS, NOISE), (LATENTS,), description="Remove noise"
     ),
 )

@@ -50,10 +50,8 @@ class ModelHeader:
         files = sorted(file for file in (self.path / component).glob("*.safetensors") if file.is_file())
         plain = [file for file in files if ".fp16" not in file.name]
         if not files:
-            raise InvalidModel(
-                f"{self.path.name}: {component} has no .safetensors weights",
-                fix="convert pickled weights with a trusted tool first",
-            )
+            fix = "convert pickled weights with a trusted tool first"
+            raise InvalidModel(f"{self.path.name}: {component} has no .safetensors weights", fix=fix)
         return tuple(plain or files)
 
     def parameters(self, component: str | None = None) -> int:
@@ -104,8 +102,13 @@ def read_safetensors_header(path: Path) -> dict[str, TensorInfo]:
             raise InvalidModel(f"{path.name}: not a safetensors file, or cut short")
         raw = _json_object(file.read(length), path)
     raw.pop("__metadata__", None)
-    spans = sorted(_span(name, entry, path) for name, entry in raw.items())
-    _check_spans(spans, size - 8 - length, path)
+    position, available = 0, size - 8 - length
+    for start, end in sorted(_span(name, entry, path) for name, entry in raw.items()):
+        if start != position:
+            raise InvalidModel(f"{path.name}: its tensors overlap or leave gaps")
+        position = end
+    if position != available:
+        raise InvalidModel(f"{path.name} is cut short or padded: {available} bytes for {position}")
     return {name: TensorInfo(entry["dtype"], tuple(entry["shape"])) for name, entry in raw.items()}
 
 
@@ -137,13 +140,3 @@ def _span(name: str, entry: Any, path: Path) -> tuple[int, int]:
     if not fits:
         raise InvalidModel(f"{path.name}: tensor {shown(name)} is described wrongly")
     return start, end
-
-
-def _check_spans(spans: list[tuple[int, int]], available: int, path: Path) -> None:
-    position = 0
-    for start, end in spans:
-        if start != position:
-            raise InvalidModel(f"{path.name}: its tensors overlap or leave gaps")
-        position = end
-    if position != available:
-        raise InvalidModel(f"{path.name} is cut short or padded: {available} bytes for {position}")

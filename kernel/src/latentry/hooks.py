@@ -101,19 +101,3 @@ def run_stage(stage: specs.StageSpec, state: State) -> State | None:
 @hookspec
 def on_event(event: Event) -> None:
     """Something happened to a job. What this raises is logged and changes nothing."""
-
-
-SPECS: Mapping[str, type[specs.Spec]] = {
-    "register_devices": specs.DeviceSpec,
-    "register_schedulers": specs.SchedulerSpec,
-    "register_samplers": specs.SamplerSpec,
-    "register_optimizers": specs.OptimizerSpec,
-    "register_quantizers": specs.QuantizerSpec,
-    "register_stages": specs.StageSpec,
-    "register_tasks": specs.TaskSpec,
-    "register_models": specs.ModelFamily,
-    "register_surfaces": specs.SurfaceSpec,
-    "register_executors": specs.ExecutorSpec,
-    "register_stores": specs.StoreSpec,
-}
-"""The collecting hooks and what each returns."""

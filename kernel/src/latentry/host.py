@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Self
 
 from latentry import discovery, events, specs
@@ -104,10 +103,9 @@ class Host:
     def _ended(self, job: Job, record: specs.JobRecord, exc: BaseException) -> None:
         if isinstance(exc, Cancelled):
             self.store.put(replace(record, status="cancelled"))
-            job.notify(events.Cancelled(job.id))
-        else:
-            self.store.put(replace(record, status="failed", error=one_line(exc)))
-            job.notify(events.Failed(job.id, one_line(exc)))
+            return job.notify(events.Cancelled(job.id))
+        self.store.put(replace(record, status="failed", error=one_line(exc)))
+        return job.notify(events.Failed(job.id, one_line(exc)))
 
     def _notifier(self, on_event: OnEvent | None) -> OnEvent:
         listeners = [impl.function for impl in self.hook.on_event.get_hookimpls()]
@@ -126,7 +124,5 @@ class Host:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.close()

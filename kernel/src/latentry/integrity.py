@@ -1,45 +1,40 @@
 """Notice when a plugin, while it loads, changes the host's own code."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 from latentry.errors import PluginError
 
-Snapshot = Mapping[tuple[str, str], tuple[Any, Any]]
-"""(place, attribute) to (the object that has it, its value)."""
+PACKAGES = ("latentry", "latentry_cli", "latentry_sdk")
+Snapshot = Sequence[tuple[str, Any, dict[str, Any]]]
+"""The name of each module and class, itself, and its attributes."""
 
 
 def snapshot() -> Snapshot:
-    """Every attribute of every loaded module and class of the kernel and the sdk."""
-    return dict(_attributes())
+    """Every loaded module and class of the host with its attributes."""
+    return [(name, owner, dict(vars(owner))) for name, owner in _owners()]
 
 
 def restore(before: Snapshot) -> None:
     """Put back what changed since `before`, then say what it was with a `PluginError`."""
-    changed = [key for key, (owner, value) in before.items() if vars(owner).get(key[1]) is not value]
-    for key in changed:
-        owner, value = before[key]
-        setattr(owner, key[1], value)
+    changed = []
+    for place, owner, known in before:
+        now = vars(owner)
+        for name, value in known.items():
+            if now.get(name) is not value and (name == "__init__" or not name.startswith("__")):
+                setattr(owner, name, value)
+                changed.append(f"{place}.{name}")
     if changed:
-        names = ", ".join(".".join(key) for key in changed[:3])
-        raise PluginError(f"it changed {names} of the host", fix="use a hook, or wrap run_stage")
+        raise PluginError(
+            f"it changed {', '.join(changed[:3])} of the host", fix="use a hook, or wrap run_stage"
+        )
 
 
-def _attributes() -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
+def _owners() -> Iterator[tuple[str, Any]]:
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] not in ("latentry", "latentry_sdk") or not isinstance(module, ModuleType):
-            continue
-        for attribute, value in list(vars(module).items()):
-            if attribute.startswith("__"):
-                continue
-            yield (name, attribute), (module, value)
-            if isinstance(value, type) and value.__module__ == name:
-                yield from _methods(name, value)
-
-
-def _methods(module: str, kind: type) -> Iterator[tuple[tuple[str, str], tuple[Any, Any]]]:
-    for attribute, value in list(vars(kind).items()):
-        if callable(value) and (attribute == "__init__" or not attribute.startswith("__")):
-            yield (f"{module}.{kind.__qualname__}", attribute), (kind, value)
+        if name.partition(".")[0] in PACKAGES and isinstance(module, ModuleType):
+            yield name, module
+            kinds = [value for value in vars(module).values() if isinstance(value, type)]
+            yield from ((f"{name}.{kind.__qualname__}", kind) for kind in kinds if kind.__module__ == name)

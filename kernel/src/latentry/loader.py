@@ -12,7 +12,7 @@ import pluggy
 from latentry import hooks, specs
 from latentry.errors import DuplicateName, LatentryError, PluginError, UnknownName, one_line, shown
 from latentry.integrity import restore, snapshot
-from latentry.registry import Registry
+from latentry.registry import COLLECTED, Registry
 
 T = TypeVar("T")
 RESERVED = ("plugins", "devices", "models", "samplers", "schedulers", "tasks", "doctor")
@@ -141,7 +141,7 @@ def _collect(alone: pluggy.PluginManager, plugin: object) -> Mapping[str, Sequen
     for caller in alone.get_hookcallers(plugin) or ():
         if caller.spec is None:
             raise UnknownName("hook", caller.name, [spec for spec in dir(hooks) if _is_hook(spec)])
-        if caller.name in hooks.SPECS:
+        if caller.name in COLLECTED:
             provided[caller.name] = _checked(caller.name, [spec for part in caller() for spec in part])
         elif caller.name == "register_commands":
             group = click.Group()
@@ -155,21 +155,16 @@ def _collect(alone: pluggy.PluginManager, plugin: object) -> Mapping[str, Sequen
 
 
 def _checked(hook: str, given: Sequence[Any]) -> Sequence[Any]:
-    wanted = hooks.SPECS[hook]
+    wanted = COLLECTED[hook]
     for spec in given:
         if not isinstance(spec, wanted):
             raise PluginError(f"{hook} gave {shown(spec)}, which is no {wanted.__name__}")
-        if isinstance(spec, specs.SamplerSpec):
-            _check_keywords(spec.name, spec.sample, spec.options.model_fields)
-        if isinstance(spec, specs.SchedulerSpec):
-            _check_keywords(spec.name, spec.sigmas, spec.options.model_fields)
+        if isinstance(spec, specs.SamplerSpec | specs.SchedulerSpec):
+            function = spec.sample if isinstance(spec, specs.SamplerSpec) else spec.sigmas
+            taken = inspect.signature(function).parameters
+            if extra := [name for name in spec.options.model_fields if name not in taken]:
+                raise PluginError(f"{spec.name!r} declares the option {extra[0]!r}, which its function lacks")
     return given
-
-
-def _check_keywords(name: str, function: Callable[..., Any], wanted: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(function).parameters
-    if missing := [option for option in wanted if option not in parameters]:
-        raise PluginError(f"{name!r} declares the option {missing[0]!r}, which its function does not take")
 
 
 def _is_hook(name: str) -> bool:

@@ -1,11 +1,9 @@
 """Decide where each component runs, and whether it fits there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-from importlib_metadata import PackageNotFoundError, version
 
 from latentry import specs
 from latentry.errors import LatentryError, PluginError, Unavailable, UnknownName, blamed
@@ -40,7 +38,7 @@ class Placer:
         self, request: Request, family: specs.ModelFamily, detected: Detected
     ) -> Mapping[str, Placement]:
         """A device for each component, as the user named it or as the policy chooses."""
-        _check_parts("place", request.place, detected)
+        _check_parts("place", request.place, [*detected.components, "*"])
         return {
             name: self._placement(name, count, request, family) for name, count in detected.components.items()
         }
@@ -52,7 +50,8 @@ class Placer:
             self.registry.devices.find(wanted)
             if wanted not in able:
                 raise UnknownName(f"device for {family.kind} components", wanted, able)
-            self._require(able[wanted])
+            if not (report := self.report(able[wanted])).available:
+                raise Unavailable(f"device {wanted!r}: {report.detail}", fix=report.fix)
             able = {wanted: able[wanted]}
         reports = {device: self.report(spec) for device, spec in able.items()}
         usable = {device: report for device, report in reports.items() if report.available}
@@ -63,16 +62,11 @@ class Placer:
             raise _nowhere(family, reports)
         return _with_dtype(choice, request.dtype, usable[choice.device])
 
-    def _require(self, spec: specs.DeviceSpec) -> None:
-        report = self.report(spec)
-        if not report.available:
-            raise Unavailable(f"device {spec.name!r}: {report.detail}", fix=report.fix)
-
     def quantizers(
         self, request: Request, detected: Detected
     ) -> Mapping[str, tuple[specs.QuantizerSpec, str]]:
         """The quantizer and scheme of each component that has one."""
-        _check_parts("quantize", request.quantize, detected)
+        _check_parts("quantize", request.quantize, detected.components)
         return {part: self._quantizer(part, value) for part, value in request.quantize.items()}
 
     def _quantizer(self, part: str, value: str) -> tuple[specs.QuantizerSpec, str]:
@@ -128,8 +122,7 @@ def _with_dtype(choice: Placement, dtype: str | None, report: DeviceReport) -> P
     return Placement(choice.device, wanted)
 
 
-def _check_parts(field_name: str, named: Mapping[str, str], detected: Detected) -> None:
-    legal = [*detected.components, "*"] if field_name == "place" else list(detected.components)
+def _check_parts(field_name: str, named: Mapping[str, str], legal: Collection[str]) -> None:
     for part in named:
         if part not in legal:
             raise UnknownName(f"component to {field_name}", part, legal)
@@ -138,6 +131,6 @@ def _check_parts(field_name: str, named: Mapping[str, str], detected: Detected) 
 def _nowhere(family: specs.ModelFamily, reports: Mapping[str, DeviceReport]) -> LatentryError:
     found = "; ".join(f"{name}: {report.detail}" for name, report in reports.items() if not report.available)
     fix = next((report.fix for report in reports.values() if report.fix), "pip install latentry-cpu")
-    make = partial(PluginError, "choose_device chose a device that cannot be used")
-    usable = any(report.available for report in reports.values())
-    return make() if usable else Unavailable(f"no device runs {family.kind} components ({found})", fix=fix)
+    if any(report.available for report in reports.values()):
+        return PluginError("choose_device chose a device that cannot be used")
+    return Unavailable(f"no device runs {family.kind} components ({found})", fix=fix)

@@ -64,13 +64,11 @@ class Plan:
 
     def applied(self) -> Mapping[str, Any]:
         """What will be done, JSON-able: every choice, the user's and the planner's."""
+        model, variant = self.header.path.name, self.detected.variant
+        options = {name: value for (_, name), value in self.options.items() if type(value).model_fields}
         return {
             "task": self.task.name,
-            "model": {
-                "name": self.header.path.name,
-                "family": self.family.name,
-                "variant": self.detected.variant,
-            },
+            "model": {"name": model, "family": self.family.name, "variant": variant},
             "sampler": self.sampler.name,
             "scheduler": self.scheduler.name,
             "steps": len(self.sigmas) - 1,
@@ -81,11 +79,7 @@ class Plan:
             "placements": {part: place.device for part, place in self.placements.items()},
             "quantizers": {part: f"{spec.name}:{scheme}" for part, (spec, scheme) in self.quantizers.items()},
             "optimizers": [spec.name for spec in self.optimizers],
-            "options": {
-                name: options.model_dump(mode="json")
-                for (_, name), options in self.options.items()
-                if type(options).model_fields
-            },
+            "options": {name: value.model_dump(mode="json") for name, value in options.items()},
             "memory": dict(self.memory),
         }
 

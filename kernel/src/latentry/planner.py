@@ -1,6 +1,6 @@
 """Plan a request: every user error is found here, before any weight is touched and without torch."""
 
-import secrets
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,11 +96,12 @@ class Planner:
     def _stage(self, name: str, task: specs.TaskSpec, family: specs.ModelFamily) -> specs.StageSpec:
         if not name.startswith("@"):
             return self.registry.stages.find(name)
-        if name[1:] not in family.roles:
+        role = name[1:]
+        if role not in family.roles:
             raise InvalidRequest(
-                f"models of family {family.name!r} cannot do {name[1:]}, which {task.name!r} needs"
+                f"models of family {family.name!r} cannot do {role}, which {task.name!r} needs"
             )
-        return self.registry.stages.find(family.roles[name[1:]])
+        return self.registry.stages.find(family.roles[role])
 
     def _size(self, request: Request, detected: Detected) -> tuple[int, int]:
         width, height = request.width or detected.size[0], request.height or detected.size[1]
@@ -114,7 +115,9 @@ class Planner:
             raise InvalidRequest(f"{request.batch} × {width} × {height} is more than {limit} in one job")
         return width, height
 
-    def _options(self, request: Request, parts: Sequence[Any]) -> Mapping[tuple[str, str], Options]:
+    def _options(
+        self, request: Request, parts: Sequence[specs.Configurable]
+    ) -> Mapping[tuple[str, str], Options]:
         configurable = [part.name for part in parts if part.options.model_fields]
         for name in request.options:
             if name not in configurable:
@@ -123,12 +126,9 @@ class Planner:
             raise PluginError(f"two parts of the job both take options as {min(shared)!r}")
         return {owner(part): self._parsed(request, part) for part in parts}
 
-    def _parsed(self, request: Request, part: Any) -> Options:
-        if not part.options.model_fields:
-            return Options()
+    def _parsed(self, request: Request, part: specs.Configurable) -> Options:
         given = {**self.config.options.get(part.name, {}), **request.options.get(part.name, {})}
-        kind: type[Options] = part.options
-        return parsed(kind, given, where=f"{part.name}: ")
+        return parsed(part.options, given, where=f"{part.name}: ") if part.options.model_fields else Options()
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def _sigmas(
 
 
 def _seeds(request: Request) -> tuple[int, ...]:
-    first = secrets.randbelow(2**32) if request.seed in (None, -1) else int(request.seed or 0)
+    first = int.from_bytes(os.urandom(4)) if request.seed in (None, -1) else int(request.seed or 0)
     return tuple((first + index) % (MAX_SEED + 1) for index in range(request.batch))
 
 

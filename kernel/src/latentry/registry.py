@@ -1,33 +1,21 @@
 """Everything the active plugins gave, by kind and name."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from latentry import specs
 from latentry.errors import DuplicateName, UnknownName
-from latentry.specs import (
-    DeviceSpec,
-    ExecutorSpec,
-    ModelFamily,
-    OptimizerSpec,
-    QuantizerSpec,
-    SamplerSpec,
-    SchedulerSpec,
-    Spec,
-    StageSpec,
-    StoreSpec,
-    SurfaceSpec,
-    TaskSpec,
-)
 
-S = TypeVar("S", bound=Spec)
+S = TypeVar("S", bound=specs.Spec)
 
 
 @dataclass(frozen=True)
 class Table(Mapping[str, S], Generic[S]):
-    """The specs of one kind by name, and who owns each."""
+    """The specs of one class by name, and who owns each; messages call them `kind`."""
 
     kind: str
+    holds: type[S]
     specs: Mapping[str, S] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -39,25 +27,18 @@ class Table(Mapping[str, S], Generic[S]):
             raise UnknownName(self.kind, name, self.specs)
         return found
 
-    def added(self, owner: str, specs: Sequence[S]) -> "Table[S]":
-        """A table with `specs` in it too; `DuplicateName` names both owners."""
-        table = self
-        for spec in specs:
-            aliases = {alias.lower(): spec.name for alias in getattr(spec, "aliases", ())}
-            for name in (spec.name, *aliases):
-                table._refuse_taken(name, owner)
-            table = replace(
-                table,
-                specs={**table.specs, spec.name: spec},
-                owners={**table.owners, spec.name: owner},
-                aliases={**table.aliases, **aliases},
-            )
-        return table
-
-    def _refuse_taken(self, name: str, owner: str) -> None:
-        taken = self.owners.get(self.aliases.get(name, name))
-        if taken is not None:
-            raise DuplicateName(f"{self.kind} {name!r} is given by both {taken!r} and {owner!r}")
+    def added(self, owner: str, spec: S) -> "Table[S]":
+        """A table with `spec` in it too; `DuplicateName` names both owners."""
+        aliases = {alias.lower(): spec.name for alias in getattr(spec, "aliases", ())}
+        for name in (spec.name, *aliases):
+            if taken := self.owners.get(self.aliases.get(name, name)):
+                raise DuplicateName(f"{self.kind} {name!r} is given by both {taken!r} and {owner!r}")
+        return replace(
+            self,
+            specs={**self.specs, spec.name: spec},
+            owners={**self.owners, spec.name: owner},
+            aliases={**self.aliases, **aliases},
+        )
 
     def __getitem__(self, name: str) -> S:
         return self.specs[name]
@@ -73,23 +54,28 @@ class Table(Mapping[str, S], Generic[S]):
 class Registry:
     """One table for each collecting hook; the field `devices` belongs to `register_devices`, and so on."""
 
-    devices: Table[DeviceSpec] = Table("device")
-    schedulers: Table[SchedulerSpec] = Table("scheduler")
-    samplers: Table[SamplerSpec] = Table("sampler")
-    optimizers: Table[OptimizerSpec] = Table("optimizer")
-    quantizers: Table[QuantizerSpec] = Table("quantizer")
-    stages: Table[StageSpec] = Table("stage")
-    tasks: Table[TaskSpec] = Table("task")
-    models: Table[ModelFamily] = Table("model family")
-    surfaces: Table[SurfaceSpec] = Table("surface")
-    executors: Table[ExecutorSpec] = Table("executor")
-    stores: Table[StoreSpec] = Table("store")
+    devices: Table[specs.DeviceSpec] = Table("device", specs.DeviceSpec)
+    schedulers: Table[specs.SchedulerSpec] = Table("scheduler", specs.SchedulerSpec)
+    samplers: Table[specs.SamplerSpec] = Table("sampler", specs.SamplerSpec)
+    optimizers: Table[specs.OptimizerSpec] = Table("optimizer", specs.OptimizerSpec)
+    quantizers: Table[specs.QuantizerSpec] = Table("quantizer", specs.QuantizerSpec)
+    stages: Table[specs.StageSpec] = Table("stage", specs.StageSpec)
+    tasks: Table[specs.TaskSpec] = Table("task", specs.TaskSpec)
+    models: Table[specs.ModelFamily] = Table("model family", specs.ModelFamily)
+    surfaces: Table[specs.SurfaceSpec] = Table("surface", specs.SurfaceSpec)
+    executors: Table[specs.ExecutorSpec] = Table("executor", specs.ExecutorSpec)
+    stores: Table[specs.StoreSpec] = Table("store", specs.StoreSpec)
 
     def merged(self, owner: str, provided: Mapping[str, Sequence[Any]]) -> "Registry":
         """A registry that holds what `owner` provides by hook as well: all of it, or an error."""
-        changed = {
-            kind.name: getattr(self, kind.name).added(owner, provided[hook])
-            for kind in fields(self)
-            if (hook := f"register_{kind.name}") in provided
+        tables = {
+            hook: getattr(self, hook.removeprefix("register_")) for hook in COLLECTED if hook in provided
         }
-        return replace(self, **changed)
+        for hook, table in tables.items():
+            for spec in provided[hook]:
+                table = tables[hook] = table.added(owner, spec)
+        return replace(self, **{hook.removeprefix("register_"): table for hook, table in tables.items()})
+
+
+COLLECTED = {f"register_{name}": table.holds for name, table in vars(Registry()).items()}
+"""The collecting hooks and what each returns."""

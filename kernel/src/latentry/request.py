@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_SEED = 2**64 - 1
-MAX_PROMPT = 100_000
 
 
 def _number(value: Any) -> Any:
@@ -33,9 +32,14 @@ Count = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 """A finite float that does not take `True` for 1."""
 
-
 Seed = Annotated[Count, AfterValidator(_seed)]
 """A seed; pydantic's own bounds would name a rounded limit."""
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Reference = Annotated[str, Field(min_length=1, max_length=4096)]
+Text = Annotated[str, Field(max_length=100_000)]
+Pixels = Annotated[Count, Field(ge=8, le=16384)]
+Pairs = Annotated[Mapping[str, str], Field(max_length=64)]
 
 
 class Options(BaseModel):
@@ -47,43 +51,29 @@ class Options(BaseModel):
 class Request(Options):
     """One job, as asked. What belongs to a plugin is in `options[name]`."""
 
-    task: str = Field(max_length=128, description="What to do, one of `latentry tasks`")
-    prompt: str = Field("", max_length=MAX_PROMPT, description="What the picture shows")
-    negative: str = Field("", max_length=MAX_PROMPT, description="What it should not show")
-    model: str | None = Field(
-        None, min_length=1, max_length=4096, description="A model's name, folder or .safetensors file"
-    )
+    task: Name = Field(description="What to do, one of `latentry tasks`")
+    prompt: Text = Field("", description="What the picture shows")
+    negative: Text = Field("", description="What it should not show")
+    model: Reference | None = Field(None, description="A model's name, folder or .safetensors file")
     seed: Seed | None = Field(None, description="First image's seed; none or -1 draws one")
     steps: Count = Field(20, ge=1, le=1000, description="Sampling steps")
-    sampler: str | None = Field(None, min_length=1, max_length=128, description="One of `latentry samplers`")
-    scheduler: str | None = Field(
-        None, min_length=1, max_length=128, description="One of `latentry schedulers`"
-    )
-    guidance: Number = Field(
-        5.0, ge=0, le=100, description="Classifier-free guidance; 1 or less turns it off"
-    )
-    width: Count | None = Field(
-        None, ge=8, le=16384, description="Pixels; the model's own size when left out"
-    )
-    height: Count | None = Field(
-        None, ge=8, le=16384, description="Pixels; the model's own size when left out"
-    )
+    sampler: Name | None = Field(None, description="One of `latentry samplers`")
+    scheduler: Name | None = Field(None, description="One of `latentry schedulers`")
+    guidance: Number = Field(5, ge=0, le=100, description="Classifier-free guidance; 1 or less turns it off")
+    width: Pixels | None = Field(None, description="Pixels; the model's own size when left out")
+    height: Pixels | None = Field(None, description="Pixels; the model's own size when left out")
     batch: Count = Field(1, ge=1, le=64, description="Images in one run, with seeds seed, seed + 1, …")
-    format: str | None = Field(None, min_length=1, max_length=32, description="File format of the pictures")
-    dtype: str | None = Field(
-        None, min_length=1, max_length=32, description="Number type of the weights; else the device's choice"
-    )
-    place: Mapping[str, str] = Field({}, max_length=64, description="component=device, or *=device for all")
-    quantize: Mapping[str, str] = Field({}, max_length=64, description="component=quantizer:scheme")
+    format: Name | None = Field(None, description="File format of the pictures")
+    dtype: Name | None = Field(None, description="Number type of the weights; else the device's choice")
+    place: Pairs = Field({}, description="component=device, or *=device for all")
+    quantize: Pairs = Field({}, description="component=quantizer:scheme")
     optimizers: tuple[str, ...] = Field(
         (), max_length=64, description="Memory and speed techniques, in order"
     )
     inputs: Mapping[str, Any] = Field(
         {}, max_length=64, description="Named inputs: a path, bytes, or a PIL image"
     )
-    options: Mapping[str, Mapping[str, Any]] = Field(
-        {}, max_length=256, description="Options by their owner's name"
-    )
+    options: Mapping[str, Mapping[str, Any]] = Field({}, max_length=256, description="Options by owner")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Spec:
     """The base: a `name` of lower-case letters, digits, `_`, `.` and `-`, and one line of description."""
 
     name: str
+    description: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
@@ -31,7 +32,14 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class DeviceSpec(Spec):
+class Configurable(Spec):
+    """A part of a job that declares options for its user; a plan holds them parsed."""
+
+    options: type[Options] = field(default=Options, kw_only=True)
+
+
+@dataclass(frozen=True)
+class DeviceSpec(Configurable):
     """A place where components of the given `kinds` run.
 
     `probe()` looks at the machine, quickly and without heavy imports; `open(options)` gives the device.
@@ -40,12 +48,10 @@ class DeviceSpec(Spec):
     probe: Callable[[], DeviceReport]
     open: Callable[[Options], Device]
     kinds: frozenset[str] = frozenset({"torch"})
-    options: type[Options] = Options
-    description: str = ""
 
 
 @dataclass(frozen=True)
-class SchedulerSpec(Spec):
+class SchedulerSpec(Configurable):
     """A noise schedule: `sigmas(steps, model_range, **declared options)`.
 
     It gives steps + 1 levels, strictly decreasing, the last 0; `options` become keyword arguments.
@@ -54,12 +60,10 @@ class SchedulerSpec(Spec):
     sigmas: Callable[..., tuple[float, ...]]
     label: str = ""
     spaces: frozenset[str] = frozenset({"ve", "flow"})
-    options: type[Options] = Options
-    description: str = ""
 
 
 @dataclass(frozen=True)
-class SamplerSpec(Spec):
+class SamplerSpec(Configurable):
     """A solver: `sample(denoise, x, sigmas, *, on_step, [noise,] **declared options) -> x`.
 
     `order` is its order of accuracy in the step size; a `stochastic` one takes `noise(now, nxt)`.
@@ -72,8 +76,6 @@ class SamplerSpec(Spec):
     spaces: frozenset[str] = frozenset({"ve"})
     label: str = ""
     aliases: tuple[str, ...] = ()
-    options: type[Options] = Options
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,6 @@ class OptimizerSpec(Spec):
     parts: frozenset[str]
     estimate: Callable[[int], int]
     apply: Callable[[Component, Device], tuple[Component, Undo]]
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,10 @@ class QuantizerSpec(Spec):
     parts: frozenset[str]
     apply: Callable[[Component, str], Component]
     requires: tuple[str, ...] = ()
-    description: str = ""
 
 
 @dataclass(frozen=True)
-class StageSpec(Spec):
+class StageSpec(Configurable):
     """One step of a task: `run(state) -> state`, which reads `needs` and puts `gives`.
 
     A key that `needs` names must be given by an earlier stage; what a stage only reads if it is there
@@ -116,8 +116,6 @@ class StageSpec(Spec):
     run: Callable[[State], State]
     needs: tuple[Key[Any], ...] = ()
     gives: tuple[Key[Any], ...] = ()
-    options: type[Options] = Options
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class TaskSpec(Spec):
+class TaskSpec(Configurable):
     """What a user can ask for: the stages in order, by name; `@role` is the model family's stage for it.
 
     `check(request, options)` refuses, with a `UserError`, what no single field can; `model` is the
@@ -140,11 +138,9 @@ class TaskSpec(Spec):
 
     stages: tuple[str, ...]
     inputs: tuple[InputSpec, ...] = ()
-    options: type[Options] = Options
     formats: tuple[str, ...] = ("png", "jpeg", "webp")
     model: str | None = None
     check: Callable[[Request, Any], None] | None = None
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +156,6 @@ class ModelFamily(Spec):
     load: Callable[[ModelHeader, Detected], Mapping[str, Component]]
     roles: Mapping[str, str]
     kind: str = "torch"
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +163,6 @@ class SurfaceSpec(Spec):
     """A way for people or programs to reach a host: `serve(host)` returns when it is closed."""
 
     serve: Callable[["Host"], None]
-    description: str = ""
 
 
 class Executor(Protocol):
@@ -186,7 +180,6 @@ class ExecutorSpec(Spec):
     """Where jobs run: `open(host)` gives the executor."""
 
     open: Callable[["Host"], Executor]
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,7 +211,6 @@ class StoreSpec(Spec):
     """Where jobs, results and history are kept: `open(folder)` gives the store."""
 
     open: Callable[[Path], Store]
-    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,8 @@ class State:
         try:
             value: T = self._entries[key.name]
         except KeyError:
-            raise PluginError(
-                f"no stage gave {key.name!r}", fix="declare it in the stage's `needs`"
-            ) from None
+            fix = "declare it in the stage's `needs`"
+            raise PluginError(f"no stage gave {key.name!r}", fix=fix) from None
         return value
 
     @overload

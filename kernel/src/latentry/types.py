@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from math import exp, log
+from math import log
 from typing import Any, Protocol, Self, TypeVar
 
 
@@ -54,10 +54,6 @@ class ModelRange:
 
     sigmas: tuple[float, ...]
     space: str = "ve"
-    _logs: tuple[float, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_logs", tuple(log(sigma) for sigma in self.sigmas))
 
     @property
     def sigma_min(self) -> float:
@@ -76,26 +72,20 @@ class ModelRange:
         """
         t = min(max(timestep, 0.0), len(self.sigmas) - 1.0)
         low = min(int(t), len(self.sigmas) - 2)
-        part = t - low
-        if part in (0.0, 1.0):
-            return self.sigmas[low + int(part)]
+        part, below, above = t - low, self.sigmas[low], self.sigmas[low + 1]
         if self.space == "flow":
-            return (1 - part) * self.sigmas[low] + part * self.sigmas[low + 1]
-        return exp((1 - part) * self._logs[low] + part * self._logs[low + 1])
+            return (1 - part) * below + part * above
+        return float(below ** (1 - part) * above**part)
 
     def timestep(self, sigma: float) -> float:
         """The fractional timestep of a noise level: the inverse of `sigma`."""
-        if sigma <= self.sigma_min:
-            return 0.0
-        if sigma >= self.sigma_max:
-            return len(self.sigmas) - 1.0
         high = bisect_left(self.sigmas, sigma)
-        if self.sigmas[high] == sigma:
-            return float(high)
-        low = high - 1
+        if high in (0, len(self.sigmas)):
+            return float(max(high - 1, 0))
+        below, above = self.sigmas[high - 1], self.sigmas[high]
         if self.space == "flow":
-            return low + (sigma - self.sigmas[low]) / (self.sigmas[high] - self.sigmas[low])
-        return low + (log(sigma) - self._logs[low]) / (self._logs[high] - self._logs[low])
+            return high - 1 + (sigma - below) / (above - below)
+        return high - 1 + log(sigma / below) / log(above / below)
 
 
 @dataclass(frozen=True)

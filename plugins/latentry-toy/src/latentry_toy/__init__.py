@@ -106,19 +106,19 @@ def register_models() -> Sequence[ModelFamily]:
 @hookimpl
 def register_surfaces() -> Sequence[SurfaceSpec]:
     """Prompts by lines."""
-    return [SurfaceSpec("toy-lines", keeping.serve_lines, "Prompts from stdin, pictures as text")]
+    return [SurfaceSpec("toy-lines", keeping.serve_lines, description="Prompts from stdin, pictures as text")]
 
 
 @hookimpl
 def register_executors() -> Sequence[ExecutorSpec]:
     """Jobs in another thread."""
-    return [ExecutorSpec("toy-thread", keeping.ThreadExecutor, "One thread beside the caller's")]
+    return [ExecutorSpec("toy-thread", keeping.ThreadExecutor, description="One thread beside the caller's")]
 
 
 @hookimpl
 def register_stores() -> Sequence[StoreSpec]:
     """Records as files."""
-    return [StoreSpec("toy-json", keeping.JsonStore, "A JSON file for each job")]
+    return [StoreSpec("toy-json", keeping.JsonStore, description="A JSON file for each job")]
 
 
 @hookimpl

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from latentry.cli.console import quiet_stdout, show_json, show_table
 from latentry.config import config_file
 from latentry.discovery import unmet
 from latentry.host import Host
+from latentry_cli.console import quiet_stdout, show_json, show_table
 
 
 @click.command()

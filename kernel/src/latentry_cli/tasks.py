@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
-from latentry.cli.console import progress_bar, quiet_stdout, show_json
-from latentry.cli.flags import flag, is_mapping, pairs
 from latentry.errors import InvalidRequest, OutputExists, shown
 from latentry.host import Host
 from latentry.request import Request, Result
 from latentry.specs import StageSpec, TaskSpec
 from latentry.validation import parsed
+from latentry_cli.console import progress_bar, quiet_stdout, show_json
+from latentry_cli.flags import flag, is_mapping, pairs
 
 CORE = [
     name for name in Request.model_fields if name not in ("task", "prompt", "inputs", "options", "format")

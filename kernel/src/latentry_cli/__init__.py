@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import click
 
-from latentry.cli.console import quiet_stdout
-from latentry.cli.doctor import doctor
-from latentry.cli.listing import LISTINGS
-from latentry.cli.tasks import task_command
 from latentry.config import load_config
 from latentry.errors import Cancelled, LatentryError, UnknownName, UserError
 from latentry.host import Host
+from latentry_cli.console import quiet_stdout
+from latentry_cli.doctor import doctor
+from latentry_cli.listing import LISTINGS
+from latentry_cli.tasks import task_command
 
 USER_MISTAKE, BUG, STOPPED = 2, 1, 130
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from latentry.cli.console import quiet_stdout, show_json, show_table
 from latentry.host import Host
+from latentry_cli.console import quiet_stdout, show_json, show_table
 
 Row = Mapping[str, Any]
 

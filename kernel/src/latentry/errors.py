@@ -4,7 +4,7 @@ A `UserError` is a mistake the caller can mend: one line, exit code 2, HTTP 4xx.
 `LatentryError` is a fault of a plugin, a model file or the machine.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -74,6 +74,13 @@ def shown(text: object, limit: int = 80) -> str:
 def one_line(exc: BaseException) -> str:
     """What `exc` says on one line; its type where it says nothing."""
     return " ".join(str(exc).split()) or type(exc).__name__
+
+
+def check_known(kind: str, names: Iterable[str], legal: Collection[str]) -> None:
+    """Raise `UnknownName` for the first of `names` that is not `legal`."""
+    for name in names:
+        if name not in legal:
+            raise UnknownName(kind, name, legal)
 
 
 @contextmanager

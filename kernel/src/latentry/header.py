@@ -1,6 +1,7 @@
 """Read what a checkpoint says of itself, without its weights and without trusting it."""
 
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,10 +41,7 @@ class ModelHeader:
         """The tensors of a component's safetensors files, or of the single file."""
         if component is None:
             return self._file_tensors
-        found: dict[str, TensorInfo] = {}
-        for file in self.weight_files(component):
-            found |= read_safetensors_header(file)
-        return found
+        return dict(ChainMap(*map(read_safetensors_header, self.weight_files(component))))
 
     def weight_files(self, component: str) -> tuple[Path, ...]:
         """A component's safetensors files, the plain variant before fp16 where both are there."""

@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -57,7 +56,7 @@ class Host:
     ) -> Result:
         """Plan the request and run it to its result. Setting `cancel` stops it with `Cancelled`."""
         plan = self.plan(request)
-        job = Job(uuid.uuid4().hex, plan, self._notifier(on_event), _cancel=cancel or threading.Event())
+        job = Job(os.urandom(16).hex(), plan, self._notifier(on_event), _cancel=cancel or threading.Event())
         record = specs.JobRecord(job.id, request)
         self.store.put(record)
         job.notify(events.Queued(job.id, request.task))

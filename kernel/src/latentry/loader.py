@@ -3,6 +3,7 @@
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +18,9 @@ from latentry.registry import COLLECTED, Registry
 T = TypeVar("T")
 RESERVED = ("plugins", "devices", "models", "samplers", "schedulers", "tasks", "doctor")
 """The host's own commands."""
+
+Provided = Mapping[str, Sequence[Any]]
+"""What a plugin gave, by hook."""
 
 Status = Literal["active", "disabled", "incompatible", "failed"]
 
@@ -76,9 +80,7 @@ class Loader:
             return self._record(candidate, "failed", reason=_reason(exc), fix=fix)
         return self._record(candidate, "active", provides=names)
 
-    def _merge(
-        self, name: str, plugin: object, provided: Mapping[str, Sequence[Any]]
-    ) -> Mapping[str, Sequence[str]]:
+    def _merge(self, name: str, plugin: object, provided: Provided) -> Mapping[str, Sequence[str]]:
         registry = self.registry.merged(name, provided)
         commands = {command.name or "": command for command in provided.get("register_commands", ())}
         words = [*RESERVED, *self.commands, *commands, *registry.tasks]
@@ -110,33 +112,28 @@ def new_manager() -> pluggy.PluginManager:
 
 def within(seconds: float, call: Callable[[], T]) -> T:
     """What `call` returns or raises, in a thread of its own; `PluginError` when it takes too long."""
-    outcome: list[tuple[T | None, BaseException | None]] = []
+    outcome: Future[T] = Future()
 
     def target() -> None:
         try:
-            outcome.append((call(), None))
+            outcome.set_result(call())
         except BaseException as exc:
-            outcome.append((None, exc))
+            outcome.set_exception(exc)
 
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
+    threading.Thread(target=target, daemon=True).start()
+    if not wait([outcome], seconds).done:
         raise PluginError(f"it took more than {seconds:g} s", fix="move slow work out of import and hooks")
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value  # type: ignore[return-value]  # None only beside an error, or as T itself
+    return outcome.result()
 
 
-def _take(candidate: Candidate) -> tuple[object, Mapping[str, Sequence[Any]]]:
+def _take(candidate: Candidate) -> tuple[object, Provided]:
     plugin = candidate.load()
     alone = new_manager()
     alone.register(plugin)
     return plugin, _collect(alone, plugin)
 
 
-def _collect(alone: pluggy.PluginManager, plugin: object) -> Mapping[str, Sequence[Any]]:
+def _collect(alone: pluggy.PluginManager, plugin: object) -> Provided:
     provided: dict[str, Sequence[Any]] = {}
     for caller in alone.get_hookcallers(plugin) or ():
         if caller.spec is None:

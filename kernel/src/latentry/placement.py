@@ -1,12 +1,12 @@
 """Decide where each component runs, and whether it fits there."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from latentry import specs
-from latentry.errors import LatentryError, PluginError, Unavailable, UnknownName, blamed
+from latentry.errors import LatentryError, PluginError, Unavailable, blamed, check_known
 from latentry.loader import within
 from latentry.registry import Registry
 from latentry.request import Request
@@ -14,6 +14,9 @@ from latentry.types import Detected, DeviceReport, Placement, PlacementRequest
 
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 PROBE_SECONDS = 30.0
+
+Placements = Mapping[str, Placement]
+Optimizers = Sequence[specs.OptimizerSpec]
 
 
 @dataclass
@@ -34,22 +37,18 @@ class Placer:
                 self._reports[spec.name] = DeviceReport(False, f"its probe failed: {exc}", fix)
         return self._reports[spec.name]
 
-    def placements(
-        self, request: Request, family: specs.ModelFamily, detected: Detected
-    ) -> Mapping[str, Placement]:
+    def placements(self, request: Request, family: specs.ModelFamily, detected: Detected) -> Placements:
         """A device for each component, as the user named it or as the policy chooses."""
-        _check_parts("place", request.place, [*detected.components, "*"])
-        return {
-            name: self._placement(name, count, request, family) for name, count in detected.components.items()
-        }
+        parts = detected.components
+        check_known("component to place", request.place, [*parts, "*"])
+        return {name: self._placement(name, count, request, family) for name, count in parts.items()}
 
     def _placement(self, name: str, count: int, request: Request, family: specs.ModelFamily) -> Placement:
         wanted = request.place.get(name, request.place.get("*"))
         able = {spec.name: spec for spec in self.registry.devices.values() if family.kind in spec.kinds}
         if wanted is not None:
             self.registry.devices.find(wanted)
-            if wanted not in able:
-                raise UnknownName(f"device for {family.kind} components", wanted, able)
+            check_known(f"device for {family.kind} components", [wanted], able)
             if not (report := self.report(able[wanted])).available:
                 raise Unavailable(f"device {wanted!r}: {report.detail}", fix=report.fix)
             able = {wanted: able[wanted]}
@@ -62,21 +61,17 @@ class Placer:
             raise _nowhere(family, reports)
         return _with_dtype(choice, request.dtype, usable[choice.device])
 
-    def quantizers(
-        self, request: Request, detected: Detected
-    ) -> Mapping[str, tuple[specs.QuantizerSpec, str]]:
+    def quantizers(self, request: Request, detected: Detected) -> specs.Quantizers:
         """The quantizer and scheme of each component that has one."""
-        _check_parts("quantize", request.quantize, detected.components)
+        check_known("component to quantize", request.quantize, detected.components)
         return {part: self._quantizer(part, value) for part, value in request.quantize.items()}
 
     def _quantizer(self, part: str, value: str) -> tuple[specs.QuantizerSpec, str]:
         name, _, scheme = value.partition(":")
         spec = self.registry.quantizers.find(name)
         scheme = scheme or spec.schemes[0]
-        if scheme not in spec.schemes:
-            raise UnknownName(f"scheme of {name}", scheme, spec.schemes)
-        if part not in spec.parts and "*" not in spec.parts:
-            raise UnknownName(f"part for {name}", part, spec.parts)
+        check_known(f"scheme of {name}", [scheme], spec.schemes)
+        check_known(f"part for {name}", [part] if "*" not in spec.parts else [], spec.parts)
         for distribution in spec.requires:
             try:
                 version(distribution)
@@ -84,15 +79,10 @@ class Placer:
                 raise Unavailable(f"{name} needs {distribution}", fix=f"pip install {distribution}") from None
         return spec, scheme
 
-    def memory(
-        self,
-        placements: Mapping[str, Placement],
-        detected: Detected,
-        optimizers: Sequence[specs.OptimizerSpec],
-    ) -> Mapping[str, int]:
+    def memory(self, placed: Placements, detected: Detected, optimizers: Optimizers) -> Mapping[str, int]:
         """Bytes of weights each device will hold; `Unavailable` when they are more than it has."""
         needed: dict[str, int] = {}
-        for part, place in placements.items():
+        for part, place in placed.items():
             dtype = place.dtype or self._reports[place.device].dtypes[0]
             size = detected.components[part] * BYTES.get(dtype, 4)
             for optimizer in optimizers:
@@ -117,15 +107,8 @@ def highest_ranked(request: PlacementRequest, devices: Mapping[str, DeviceReport
 
 def _with_dtype(choice: Placement, dtype: str | None, report: DeviceReport) -> Placement:
     wanted = dtype or choice.dtype
-    if wanted is not None and wanted not in report.dtypes:
-        raise UnknownName(f"dtype on {choice.device}", wanted, report.dtypes)
+    check_known(f"dtype on {choice.device}", [wanted] if wanted else [], report.dtypes)
     return Placement(choice.device, wanted)
-
-
-def _check_parts(field_name: str, named: Mapping[str, str], legal: Collection[str]) -> None:
-    for part in named:
-        if part not in legal:
-            raise UnknownName(f"component to {field_name}", part, legal)
 
 
 def _nowhere(family: specs.ModelFamily, reports: Mapping[str, DeviceReport]) -> LatentryError:

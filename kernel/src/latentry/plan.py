@@ -35,7 +35,7 @@ class Plan:
     size: tuple[int, int]
     format: str
     options: Mapping[tuple[str, str], Options]
-    quantizers: Mapping[str, tuple[specs.QuantizerSpec, str]]
+    quantizers: specs.Quantizers
     optimizers: tuple[specs.OptimizerSpec, ...]
     memory: Mapping[str, int]
 

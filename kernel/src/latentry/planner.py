@@ -11,14 +11,14 @@ from typing import Any
 
 from latentry import specs
 from latentry.config import Config
-from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError, blamed
+from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError, blamed, check_known
 from latentry.header import ModelHeader, read_header
 from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
 from latentry.placement import Placer
 from latentry.plan import Plan, owner
 from latentry.registry import Registry
 from latentry.request import MAX_SEED, Options, Request
-from latentry.types import Detected
+from latentry.types import Detected, ModelRange
 from latentry.validation import parsed
 
 FROM_THE_START = frozenset({JOB.name, SIZE.name, SEEDS.name, SIGMAS.name})
@@ -55,7 +55,7 @@ class Planner:
         return Plan(
             request=request, task=task, stages=stages, family=family, header=header, detected=detected,
             placements=placements, sampler=sampler, scheduler=scheduler,
-            sigmas=_sigmas(scheduler, request.steps, detected, options[owner(scheduler)]),
+            sigmas=_sigmas(scheduler, request.steps, detected.model_range, options[owner(scheduler)]),
             seeds=_seeds(request), size=size, format=_format(task, request), options=options,
             quantizers=quantizers, optimizers=optimizers,
             memory=self.placer.memory(placements, detected, optimizers),
@@ -119,9 +119,7 @@ class Planner:
         self, request: Request, parts: Sequence[specs.Configurable]
     ) -> Mapping[tuple[str, str], Options]:
         configurable = [part.name for part in parts if part.options.model_fields]
-        for name in request.options:
-            if name not in configurable:
-                raise UnknownName("owner of options", name, configurable)
+        check_known("owner of options", request.options, configurable)
         if shared := {name for name in configurable if configurable.count(name) > 1}:
             raise PluginError(f"two parts of the job both take options as {min(shared)!r}")
         return {owner(part): self._parsed(request, part) for part in parts}
@@ -140,10 +138,7 @@ def _reading() -> Iterator[None]:
 
 
 def _check_inputs(task: specs.TaskSpec, request: Request) -> None:
-    known = [spec.name for spec in task.inputs]
-    for name in request.inputs:
-        if name not in known:
-            raise UnknownName("input", name, known)
+    check_known("input", request.inputs, [spec.name for spec in task.inputs])
     for spec in task.inputs:
         if spec.required and request.inputs.get(spec.name) is None:
             raise InvalidRequest(f"task {task.name!r} needs the input {spec.name!r}: {spec.description}")
@@ -155,14 +150,12 @@ def _check_space(detected: Detected, sampler: specs.SamplerSpec, scheduler: spec
             raise InvalidRequest(f"{kind} {spec.name!r} does not fit {detected.variant} models")
 
 
-def _sigmas(
-    scheduler: specs.SchedulerSpec, steps: int, detected: Detected, options: Options
-) -> tuple[float, ...]:
-    with blamed(f"scheduler {scheduler.name!r}"):
-        sigmas = scheduler.sigmas(steps, detected.model_range, **dict(options))
+def _sigmas(spec: specs.SchedulerSpec, steps: int, levels: ModelRange, options: Options) -> tuple[float, ...]:
+    with blamed(f"scheduler {spec.name!r}"):
+        sigmas = spec.sigmas(steps, levels, **dict(options))
     falling = all(isfinite(now) and nxt < now for now, nxt in pairwise(sigmas))
     if len(sigmas) != steps + 1 or sigmas[-1] != 0 or not falling:
-        raise PluginError(f"scheduler {scheduler.name!r} gave levels that do not fall to 0 in {steps} steps")
+        raise PluginError(f"scheduler {spec.name!r} gave levels that do not fall to 0 in {steps} steps")
     return sigmas
 
 
@@ -173,6 +166,5 @@ def _seeds(request: Request) -> tuple[int, ...]:
 
 def _format(task: specs.TaskSpec, request: Request) -> str:
     name = {"jpg": "jpeg", "tif": "tiff"}.get(request.format or "", request.format or task.formats[0])
-    if name not in task.formats:
-        raise UnknownName("format", name, task.formats)
+    check_known("format", [name], task.formats)
     return name

@@ -45,7 +45,7 @@ Pairs = Annotated[Mapping[str, str], Field(max_length=64)]
 class Options(BaseModel):
     """The base of every option set a plugin declares: frozen, and no unknown names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Request(Options):

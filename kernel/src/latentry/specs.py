@@ -105,6 +105,10 @@ class QuantizerSpec(Spec):
     requires: tuple[str, ...] = ()
 
 
+Quantizers = Mapping[str, tuple[QuantizerSpec, str]]
+"""The quantizer of a component and its scheme, by the component's name."""
+
+
 @dataclass(frozen=True)
 class StageSpec(Configurable):
     """One step of a task: `run(state) -> state`, which reads `needs` and puts `gives`.

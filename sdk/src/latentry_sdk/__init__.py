@@ -28,25 +28,7 @@ from latentry.header import ModelHeader, read_config, read_header
 from latentry.hooks import hookimpl
 from latentry.host import Host
 from latentry.job import Job
-from latentry.keys import (
-    ARTIFACTS,
-    CONDITIONING,
-    DENOISE,
-    IMAGES,
-    INPUTS,
-    JOB,
-    KNOWN,
-    LATENTS,
-    MASK,
-    MASK_LATENTS,
-    MASKED_LATENTS,
-    NOISE,
-    PLACED,
-    SEEDS,
-    SIGMAS,
-    SIZE,
-    SOURCE,
-)
+from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE
 from latentry.request import Artifact, Count, Number, Options, Request, Result
 from latentry.specs import (
     DeviceSpec,
@@ -85,6 +67,7 @@ from latentry.types import (
     Undo,
     X,
 )
+from latentry_sdk.keys import CONDITIONING, IMAGES, INPUTS, KNOWN, MASK, MASK_LATENTS, MASKED_LATENTS, SOURCE
 
 __all__ = [
     "ARTIFACTS",

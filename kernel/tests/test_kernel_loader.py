@@ -14,6 +14,7 @@ from importlib_metadata import distributions
 from latentry import discovery, engine, errors
 from latentry.config import Config
 from latentry.loader import Candidate, Loader, PluginRecord
+from latentry_cli.doctor import unmet
 from latentry_sdk import DeviceReport, DeviceSpec, Options, SamplerSpec, SchedulerSpec, TaskSpec, hookimpl
 
 Make = Callable[..., object]
@@ -319,7 +320,7 @@ def test_unmet_requirements_are_told_in_words(site: Path) -> None:
     install(
         site, "latentry-one", "", "latentry>=3", "no-such-thing>=1", 'windows-thing; sys_platform == "win32"'
     )
-    assert discovery.unmet("latentry-one") == [
+    assert unmet("latentry-one") == [
         "needs latentry>=3, found 0.1.0",
         "needs no-such-thing>=1, which is not installed",
     ]

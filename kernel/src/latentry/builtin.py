@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from latentry.config import Config
 from latentry.errors import InvalidRequest
 from latentry.hooks import hookimpl
 from latentry.job import Job
-from latentry.placement import highest_ranked
 from latentry.request import Result
 from latentry.residents import Residents
 from latentry.state import State
@@ -96,7 +96,10 @@ class Builtin:
         if not ref.isprintable():
             raise InvalidRequest("a model's name holds no control characters")
         named = next((entry.path for entry in self.list_models() if entry.name == ref), None)
-        return named or _existing(ref)
+        with suppress(OSError, ValueError, RuntimeError):  # what is no path is no model
+            path = named or Path(ref).expanduser()
+            return path if path.exists() else None
+        return None
 
     @hookimpl
     def list_models(self) -> Sequence[specs.ModelEntry]:
@@ -113,17 +116,10 @@ class Builtin:
         self, request: PlacementRequest, devices: Mapping[str, DeviceReport]
     ) -> Placement | None:
         """What was named, otherwise the highest rank."""
-        return highest_ranked(request, devices)
+        best = request.wanted or max(devices, key=lambda name: devices[name].rank, default=None)
+        return Placement(best) if best else None
 
     @hookimpl(trylast=True)
     def run_stage(self, stage: specs.StageSpec, state: State) -> State | None:
         """Run it."""
         return stage.run(state)
-
-
-def _existing(ref: str) -> Path | None:
-    try:
-        path = Path(ref).expanduser()
-        return path if path.exists() else None
-    except (OSError, ValueError, RuntimeError):
-        return None

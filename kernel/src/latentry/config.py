@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import platformdirs
+from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import BeforeValidator, Field
 
 from latentry.errors import InvalidRequest
@@ -14,14 +14,6 @@ from latentry.validation import parsed
 
 def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _data() -> Path:
-    return platformdirs.user_data_path("latentry")
-
-
-def _cache() -> Path:
-    return platformdirs.user_cache_path("latentry")
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -35,10 +27,10 @@ class Config(Options):
     disabled: Names = Field((), description="Plugins not to load")
     model: str | None = Field(None, description="The model of requests that name none")
     models_dir: Path = Field(
-        default_factory=lambda: _data() / "models", description="Models here can be named in requests"
+        default_factory=lambda: user_data_path("latentry") / "models", description="Models that have a name"
     )
-    data_dir: Path = Field(default_factory=_data, description="Jobs and results")
-    cache_dir: Path = Field(default_factory=_cache, description="What can be made again")
+    data_dir: Path = Field(default_factory=lambda: user_data_path("latentry"), description="Jobs and results")
+    cache_dir: Path = Field(default_factory=lambda: user_cache_path("latentry"), description="Disposable")
     executor: str = Field("inline", description="Where jobs run")
     store: str = Field("memory", description="Where jobs are kept")
     hook_seconds: Number = Field(10.0, gt=0, description="Seconds a plugin may take to load")
@@ -49,7 +41,7 @@ class Config(Options):
 def config_file(environ: Mapping[str, str]) -> Path:
     """`$LATENTRY_CONFIG`, or config.toml in the platform's configuration folder."""
     named = environ.get("LATENTRY_CONFIG")
-    return Path(named) if named else platformdirs.user_config_path("latentry") / "config.toml"
+    return Path(named) if named else user_config_path("latentry") / "config.toml"
 
 
 def load_config(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Config:

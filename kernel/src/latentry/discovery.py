@@ -1,7 +1,8 @@
 """Which plugins are installed, and which of them may be loaded."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -21,33 +22,25 @@ def installed(config: Config) -> Iterator[Candidate]:
 
 def given(plugins: Sequence[object]) -> Iterator[Candidate]:
     """A candidate for each plugin object or module."""
-    seen: list[str] = []
+    seen = Counter[str]()
     for plugin in plugins:
         name = getattr(plugin, "__name__", None) or type(plugin).__name__
-        seen.append(name)
-        name = name if seen.count(name) == 1 else f"{name}-{seen.count(name)}"
+        seen[name] += 1
+        name = name if seen[name] == 1 else f"{name}-{seen[name]}"
         yield Candidate(name=name, load=lambda plugin=plugin: plugin)  # type: ignore[misc]
-
-
-def unmet(distribution: str) -> list[str]:
-    """The requirements of a distribution that this environment does not meet, in words."""
-    try:
-        lines = requires(distribution) or []
-    except PackageNotFoundError:
-        return ["it runs from its source and is not installed"]
-    return [clash for line in lines if (clash := _clash(line))]
 
 
 def _candidate(point: EntryPoint, *, disabled: bool) -> Candidate:
     if point.dist is None:
         return Candidate(point.name, point.load, disabled=disabled)
     about = point.dist.metadata
-    clashes = [_clash(line, only=GROUP) for line in about.get_all("Requires-Dist") or ()]
-    clash = next(filter(None, clashes), None)
-    return Candidate(point.name, point.load, about["Name"], about["Version"], clash, disabled)
+    clashes = [clash(line, only=GROUP) for line in about.get_all("Requires-Dist") or ()]
+    first = next(filter(None, clashes), None)
+    return Candidate(point.name, point.load, about["Name"], about["Version"], first, disabled)
 
 
-def _clash(line: str, *, only: str | None = None) -> str | None:
+def clash(line: str, *, only: str | None = None) -> str | None:
+    """Why this environment does not meet a requirement, in words; `only` leaves out other distributions'."""
     try:
         requirement = Requirement(line)
     except InvalidRequirement:

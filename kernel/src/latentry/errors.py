@@ -40,8 +40,7 @@ class UnknownName(UserError):
     """Nothing of this kind has this name; the message lists the legal names."""
 
     def __init__(self, kind: str, name: str, legal: Iterable[str], *, fix: str | None = None) -> None:
-        self.kind, self.name, self.legal = kind, name, sorted(legal)
-        choices = ", ".join(self.legal) or "none is installed"
+        choices = ", ".join(sorted(legal)) or "none is installed"
         super().__init__(f"unknown {kind} {shown(name)}; known: {choices}", fix=fix)
 
 

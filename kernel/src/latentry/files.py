@@ -33,9 +33,7 @@ def _move(temporary: Path, path: Path, *, overwrite: bool) -> None:
         return
     try:
         path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if path.exists():
+    except OSError:  # it exists, or the file system has no hard links
+        if os.path.lexists(path):
             raise FileExistsError(str(path)) from None
         temporary.replace(path)

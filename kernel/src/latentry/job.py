@@ -4,14 +4,11 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from latentry.errors import Cancelled
 from latentry.events import Event
-from latentry.plan import Plan
-from latentry.request import Options
-
-O = TypeVar("O", bound=Options)  # noqa: E741
+from latentry.plan import O, Plan
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,8 @@ def _collect(alone: pluggy.PluginManager, plugin: object) -> Provided:
     provided: dict[str, Sequence[Any]] = {}
     for caller in alone.get_hookcallers(plugin) or ():
         if caller.spec is None:
-            raise UnknownName("hook", caller.name, [spec for spec in dir(hooks) if _is_hook(spec)])
+            known = [name for name, value in vars(hooks).items() if hasattr(value, "latentry_spec")]
+            raise UnknownName("hook", caller.name, known)
         if caller.name in COLLECTED:
             provided[caller.name] = _checked(caller.name, [spec for part in caller() for spec in part])
         elif caller.name == "register_commands":
@@ -162,10 +163,6 @@ def _checked(hook: str, given: Sequence[Any]) -> Sequence[Any]:
             if extra := [name for name in spec.options.model_fields if name not in taken]:
                 raise PluginError(f"{spec.name!r} declares the option {extra[0]!r}, which its function lacks")
     return given
-
-
-def _is_hook(name: str) -> bool:
-    return hasattr(getattr(hooks, name), "latentry_spec")
 
 
 def _reason(exc: BaseException) -> str:

@@ -97,14 +97,6 @@ class Placer:
         return needed
 
 
-def highest_ranked(request: PlacementRequest, devices: Mapping[str, DeviceReport]) -> Placement | None:
-    """The host's own policy: the device that was named, otherwise the available one of highest rank."""
-    if request.wanted is not None:
-        return Placement(request.wanted)
-    best = max(devices, key=lambda name: devices[name].rank, default=None)
-    return Placement(best) if best else None
-
-
 def _with_dtype(choice: Placement, dtype: str | None, report: DeviceReport) -> Placement:
     wanted = dtype or choice.dtype
     check_known(f"dtype on {choice.device}", [wanted] if wanted else [], report.dtypes)

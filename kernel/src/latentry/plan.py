@@ -58,9 +58,9 @@ class Plan:
     def placement_key(self) -> Hashable:
         """Equal for two plans that keep components in the same way."""
         places = sorted((part, place.device, place.dtype or "") for part, place in self.placements.items())
-        devices = sorted({place.device for place in self.placements.values()})
-        options = tuple(self.options["DeviceSpec", name].model_dump_json() for name in devices)
-        return (tuple(places), tuple(spec.name for spec in self.optimizers), options)
+        options = [(name, value.model_dump_json()) for (kind, name), value in self.options.items()
+                   if kind == "DeviceSpec"]  # fmt: skip
+        return (tuple(places), tuple(spec.name for spec in self.optimizers), tuple(sorted(options)))
 
     def applied(self) -> Mapping[str, Any]:
         """What will be done, JSON-able: every choice, the user's and the planner's."""

@@ -106,10 +106,9 @@ class Planner:
     def _size(self, request: Request, detected: Detected) -> tuple[int, int]:
         width, height = request.width or detected.size[0], request.height or detected.size[1]
         for name, value in (("width", width), ("height", height)):
-            if value % detected.multiple:
-                below = value // detected.multiple * detected.multiple
-                near = f"{below} or {below + detected.multiple}" if below else f"{detected.multiple}"
-                raise InvalidRequest(f"{name} {value} is no multiple of {detected.multiple}; {near} is")
+            if rest := value % (unit := detected.multiple):
+                near = f"{value - rest} or {value - rest + unit}" if value > unit else f"{unit}"
+                raise InvalidRequest(f"{name} {value} is no multiple of {unit}; {near} is")
         if width * height * request.batch > self.config.max_megapixels * 1e6:
             limit = f"{self.config.max_megapixels:g} megapixels"
             raise InvalidRequest(f"{request.batch} × {width} × {height} is more than {limit} in one job")

@@ -27,13 +27,11 @@ class Residents:
         """The open device of this name; opened again when its options changed."""
         spec = self.registry.devices[name]
         options = plan.options_for(spec)
-        known = self._devices.get(name)
-        if known and known[0] == options:
-            return known[1]
-        if known:
+        if name in self._devices and self._devices[name][0] != options:
             self._unplace()
             self._devices.pop(name)[1].close()
-        self._devices[name] = options, spec.open(options)
+        if name not in self._devices:
+            self._devices[name] = options, spec.open(options)
         return self._devices[name][1]
 
     def placed(self, plan: Plan, loaded: Callable[[], None]) -> Mapping[str, Placed]:

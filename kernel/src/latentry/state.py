@@ -20,9 +20,6 @@ class Key(Generic[T]):
 
     name: str
 
-    def __repr__(self) -> str:
-        return f"Key({self.name!r})"
-
 
 @dataclass(frozen=True)
 class State:
@@ -51,8 +48,8 @@ class State:
         value: T | D | None = self._entries.get(key.name, default)
         return value
 
-    def __contains__(self, key: Key[Any]) -> bool:
-        return key.name in self._entries
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+    def __contains__(self, key: Key[Any]) -> bool:
+        return key.name in self._entries

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires
 from typing import Any
 
 import click
 
 from latentry.config import config_file
-from latentry.discovery import unmet
+from latentry.discovery import clash
 from latentry.host import Host
 from latentry_cli.console import quiet_stdout, show_json, show_table
 
@@ -41,6 +42,15 @@ def _requirements(host: Host) -> Iterator[dict[str, Any]]:
     for name in sorted({record.distribution for record in host.records if record.distribution}):
         for problem in unmet(name):
             yield _check(f"requirements of {name}", False, problem, f"pip install --upgrade {name}")
+
+
+def unmet(distribution: str) -> list[str]:
+    """The requirements of a distribution that this environment does not meet, in words."""
+    try:
+        lines = requires(distribution) or []
+    except PackageNotFoundError:
+        return ["it runs from its source and is not installed"]
+    return [problem for line in lines if (problem := clash(line))]
 
 
 def _devices(host: Host) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,8 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
             began = perf_counter()
             state = _run_stage(stage, state, hook)
             timings[stage.name] = timings.get(stage.name, 0.0) + perf_counter() - began
-    return Result(tuple(state[ARTIFACTS]), job.applied, timings, job.warnings)
+    artifacts = state[ARTIFACTS]
+    return Result(tuple(artifacts), job.applied, timings, job.warnings)
 
 
 def _run_stage(stage: specs.StageSpec, state: State, hook: Any) -> State:

@@ -4,12 +4,12 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from importlib_metadata import distributions
 
 from latentry import discovery, engine, errors
 from latentry.config import Config

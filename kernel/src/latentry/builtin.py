@@ -105,11 +105,9 @@ class Builtin:
     def list_models(self) -> Sequence[specs.ModelEntry]:
         """What lies in the models folder."""
         found = sorted(self._models.iterdir()) if self._models.is_dir() else []
-        folders = [path for path in found if (path / "model_index.json").is_file()]
-        files = [path for path in found if path.suffix == ".safetensors"]
-        return [specs.ModelEntry(path.name, path) for path in folders] + [
-            specs.ModelEntry(path.stem, path) for path in files
-        ]
+        named = [(path.name, path) for path in found if (path / "model_index.json").is_file()]
+        named += [(path.stem, path) for path in found if path.suffix == ".safetensors"]
+        return [specs.ModelEntry(name, path) for name, path in named]
 
     @hookimpl(trylast=True)
     def choose_device(

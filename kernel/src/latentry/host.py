@@ -36,8 +36,7 @@ class Host:
         self.config = config if config is not None else load_config(os.environ)
         loader = Loader(seconds=self.config.hook_seconds)
         loader.add(Candidate("latentry", lambda: Builtin(self.config), "latentry"))
-        found = discovery.installed(self.config) if plugins is None else discovery.given(plugins)
-        for candidate in found:
+        for candidate in discovery.installed(self.config) if plugins is None else discovery.given(plugins):
             loader.add(candidate)
         self.records = tuple(loader.records)
         self.registry = loader.registry

@@ -1,10 +1,11 @@
 """A request with every name resolved and every option parsed: what an executor runs."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from latentry import specs
+from latentry.config import Config
 from latentry.errors import PluginError
 from latentry.header import ModelHeader
 from latentry.request import Options, Request
@@ -18,7 +19,8 @@ class Plan:
     """Nothing in it can still be wrong on the user's side, except what is inside input files.
 
     `options` holds the parsed options of every part of the plan, see `options_for`; `memory` the estimated
-    bytes of weights on each device; `quantizers` a (spec, scheme) by component.
+    bytes of weights on each device; `quantizers` a (spec, scheme) by component; `config` the host's folders
+    and limits.
     """
 
     request: Request
@@ -38,6 +40,7 @@ class Plan:
     quantizers: specs.Quantizers
     optimizers: tuple[specs.OptimizerSpec, ...]
     memory: Mapping[str, int]
+    config: Config = field(default_factory=Config)
 
     def options_of(self, kind: type[O]) -> O:
         """The parsed options declared as `kind`."""

@@ -46,7 +46,7 @@ class Planner:
         size = self._size(request, detected)
         placements = self.placer.placements(request, family, detected)
         quantizers = self.placer.quantizers(request, detected)
-        optimizers = tuple(self.registry.optimizers.find(name) for name in request.optimizers)
+        optimizers = tuple(map(self.registry.optimizers.find, request.optimizers))
         devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
         options = self._options(request, [task, *stages, sampler, scheduler, *devices])
         if task.check:
@@ -58,7 +58,7 @@ class Planner:
             sigmas=_sigmas(scheduler, request.steps, detected.model_range, options[owner(scheduler)]),
             seeds=_seeds(request), size=size, format=_format(task, request), options=options,
             quantizers=quantizers, optimizers=optimizers,
-            memory=self.placer.memory(placements, detected, optimizers),
+            memory=self.placer.memory(placements, detected, optimizers), config=self.config,
         )  # fmt: skip
 
     def models(self) -> list[specs.ModelEntry]:

@@ -1,9 +1,9 @@
-"""What every schedule is made with: even fractions, and a check that the levels fall."""
+"""What every schedule is made with: even fractions, and checks of the levels and of their highest."""
 
 from collections.abc import Iterable
 from itertools import pairwise
 
-from latentry_sdk import InvalidRequest
+from latentry_sdk import InvalidRequest, ModelRange
 
 
 def fractions(steps: int) -> tuple[float, ...]:
@@ -20,3 +20,9 @@ def falling(levels: Iterable[float]) -> tuple[float, ...]:
             fix="ask for fewer steps or leave the schedule's options as they are",
         )
     return sigmas
+
+
+def check_end(name: str, sigma: float, model_range: ModelRange) -> None:
+    """Refuse a highest level that there is no picture for: a flow model's 1 is noise alone."""
+    if model_range.space == "flow" and sigma > 1:
+        raise InvalidRequest(f"{name} {sigma:g} is above 1, where a flow model ends", fix="give 1 or less")

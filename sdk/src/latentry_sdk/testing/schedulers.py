@@ -1,6 +1,8 @@
 """What a noise schedule must do."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ class SchedulerConformance:
     """Subclass this and override the fixture `spec`, with `params` to test several schedules.
 
     `ranges` gives a model's noise levels for each space; override it for a schedule made for one model.
+    `given` gives the options of a request; override it for a schedule that cannot do without some.
     """
 
     steps: tuple[int, ...] = (1, 2, 3, 10, 20, 50, 1000)
@@ -27,11 +30,20 @@ class SchedulerConformance:
         """The models to try it on: one for each space it claims."""
         return tuple(RANGES[space]() for space in sorted(spec.spaces))
 
+    def given(self, spec: SchedulerSpec, steps: int) -> Mapping[str, Any]:  # noqa: ARG002
+        """What the user sets for so many steps: nothing."""
+        return {}
+
+    def levels(self, spec: SchedulerSpec, steps: int, model_range: ModelRange) -> tuple[float, ...]:
+        """The schedule called as the host calls it: with what is given, and the defaults of the rest."""
+        options = spec.options.model_validate(dict(self.given(spec, steps)))
+        return spec.sigmas(steps, model_range, **dict(options))
+
     def test_it_gives_one_level_more_than_steps(self, spec: SchedulerSpec) -> None:
         """As Python floats in a tuple."""
         for model_range in self.ranges(spec):
             for steps in self.steps:
-                sigmas = levels(spec, steps, model_range)
+                sigmas = self.levels(spec, steps, model_range)
                 assert isinstance(sigmas, tuple)
                 assert len(sigmas) == steps + 1
                 assert {type(sigma) for sigma in sigmas} == {float}
@@ -40,7 +52,7 @@ class SchedulerConformance:
         """Strictly, with 0 only at the end."""
         for model_range in self.ranges(spec):
             for steps in self.steps:
-                sigmas = levels(spec, steps, model_range)
+                sigmas = self.levels(spec, steps, model_range)
                 assert sigmas[-1] == 0
                 assert all(now > nxt for now, nxt in pairwise(sigmas))
 
@@ -48,23 +60,19 @@ class SchedulerConformance:
         """Every level but the final 0 is one that the model was trained for."""
         for model_range in self.ranges(spec):
             for steps in self.steps:
-                for sigma in levels(spec, steps, model_range)[:-1]:
+                for sigma in self.levels(spec, steps, model_range)[:-1]:
                     assert model_range.sigma_min * (1 - ROUNDING) <= sigma
                     assert sigma <= model_range.sigma_max * (1 + ROUNDING)
 
     def test_the_same_request_gives_the_same_levels(self, spec: SchedulerSpec) -> None:
         """Exactly."""
         for model_range in self.ranges(spec):
-            assert levels(spec, 20, model_range) == levels(spec, 20, model_range)
+            assert self.levels(spec, 20, model_range) == self.levels(spec, 20, model_range)
 
     def test_its_options_have_valid_defaults(self, spec: SchedulerSpec) -> None:
         """What it declares can be left out, survives being written and read, and is what it accepts."""
         defaults = spec.options()
         assert type(defaults).model_validate(defaults.model_dump()) == defaults
         for model_range in self.ranges(spec):
-            assert spec.sigmas(20, model_range) == levels(spec, 20, model_range)
-
-
-def levels(spec: SchedulerSpec, steps: int, model_range: ModelRange) -> tuple[float, ...]:
-    """Call the schedule as the host does, with the defaults of its options."""
-    return spec.sigmas(steps, model_range, **dict(spec.options()))
+            left_out = spec.sigmas(20, model_range, **self.given(spec, 20))
+            assert left_out == self.levels(spec, 20, model_range)

@@ -68,6 +68,7 @@ from latentry.types import (
     X,
 )
 from latentry_sdk.keys import CONDITIONING, IMAGES, INPUTS, KNOWN, MASK, MASK_LATENTS, MASKED_LATENTS, SOURCE
+from latentry_sdk.prompts import PROMPTS, Chunk, Prompt, Prompts, Span, TimedPrompt, Timeline
 
 __all__ = [
     "ARTIFACTS",
@@ -83,6 +84,7 @@ __all__ = [
     "MASK_LATENTS",
     "NOISE",
     "PLACED",
+    "PROMPTS",
     "SEEDS",
     "SIGMAS",
     "SIZE",
@@ -90,6 +92,7 @@ __all__ = [
     "Array",
     "Artifact",
     "Cancelled",
+    "Chunk",
     "Component",
     "Count",
     "Denoise",
@@ -128,12 +131,15 @@ __all__ = [
     "Placement",
     "PlacementRequest",
     "PluginError",
+    "Prompt",
+    "Prompts",
     "QuantizerSpec",
     "Queued",
     "Request",
     "Result",
     "SamplerSpec",
     "SchedulerSpec",
+    "Span",
     "StageSpec",
     "StageStarted",
     "Started",
@@ -144,6 +150,8 @@ __all__ = [
     "SurfaceSpec",
     "TaskSpec",
     "TensorInfo",
+    "TimedPrompt",
+    "Timeline",
     "Unavailable",
     "Undo",
     "UnknownName",

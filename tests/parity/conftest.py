@@ -7,21 +7,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from diffusers import (
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLInpaintPipeline,
+    StableDiffusionXLPipeline,
+)
+from PIL import Image
 
 import latentry_cpu
 import latentry_images
+import latentry_img2img
 import latentry_inpaint
 import latentry_samplers
 import latentry_schedules
 import latentry_stable_diffusion
 import latentry_txt2img
 from latentry import Host
-from latentry_sdk import StageSpec, State, hookimpl
+from latentry_sdk import IMAGES, StageSpec, State, hookimpl
 
 PLUGINS = (
     latentry_cpu,
     latentry_images,
+    latentry_img2img,
     latentry_inpaint,
     latentry_samplers,
     latentry_schedules,
@@ -29,6 +43,7 @@ PLUGINS = (
     latentry_txt2img,
 )
 PIXELS, FACTOR, WIDTH, TOKENS = 64, 4, 32, 16
+TRAINED = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
 @dataclass(frozen=True)
@@ -60,11 +75,110 @@ class Watcher:
         self.after[stage.name] = after
         return after
 
+    @property
+    def decoded(self) -> Any:
+        """The pictures as the VAE gave them, before compositing."""
+        (stage,) = [name for name in self.after if name.endswith(".decode")]
+        return self.after[stage][IMAGES]
+
+
+class UnitVarianceEuler(EulerDiscreteScheduler):  # type: ignore[misc]
+    """Euler that starts from noise * sqrt(1 + sigma^2), as Latentry does.
+
+    With linspace spacing diffusers starts from noise * sigma, though with leading spacing it starts as here.
+    Scaling the `latents` handed to a pipeline would do for text to image alone: inpainting takes them for the
+    noise, too.
+    """
+
+    @property
+    def init_noise_sigma(self) -> Any:
+        """The deviation of unit-variance latents under the first noise level."""
+        return (self.sigmas.max() ** 2 + 1) ** 0.5
+
+
+class MeanInpaint(StableDiffusionInpaintPipeline):  # type: ignore[misc]
+    """Inpainting whose generator draws the noise alone, not the picture's posterior before it."""
+
+    def _encode_vae_image(self, image: Any, generator: Any) -> Any:
+        return super()._encode_vae_image(image, None)
+
+
+class MeanXLInpaint(StableDiffusionXLInpaintPipeline):  # type: ignore[misc]
+    """The same for SDXL."""
+
+    def _encode_vae_image(self, image: Any, generator: Any) -> Any:
+        return super()._encode_vae_image(image, None)
+
+
+class MeanImg2Img(StableDiffusionImg2ImgPipeline):  # type: ignore[misc]
+    """Image to image whose generator draws the noise alone: latents go in where pictures would be encoded."""
+
+    def prepare_latents(self, image: Any, *more: Any, **named: Any) -> Any:
+        return super().prepare_latents(_encoded(self.vae, image), *more, **named)
+
+
+class MeanXLImg2Img(StableDiffusionXLImg2ImgPipeline):  # type: ignore[misc]
+    """The same for SDXL."""
+
+    def prepare_latents(self, image: Any, *more: Any, **named: Any) -> Any:
+        return super().prepare_latents(_encoded(self.vae, image), *more, **named)
+
+
+def _encoded(vae: Any, image: Any) -> Any:
+    return vae.encode(image).latent_dist.mode() * vae.config.scaling_factor
+
+
+PIPELINES = {
+    "txt2img": (StableDiffusionPipeline, StableDiffusionXLPipeline),
+    "img2img": (MeanImg2Img, MeanXLImg2Img),
+    "inpaint": (MeanInpaint, MeanXLInpaint),
+}
+
+
+class Reference:
+    """Runs diffusers' pipelines, and compares."""
+
+    def __call__(self, model: Small, sampler: str, task: str, **asked: Any) -> tuple[Any, Any]:
+        """Latents and picture of the pipeline for a task."""
+        kind = PIPELINES[task][hasattr(model.pipeline, "text_encoder_2")]
+        pipeline = kind(**{**model.parts, "scheduler": self._scheduler(sampler)})
+        pipeline.set_progress_bar_config(disable=True)
+        kept: dict[str, Any] = {}
+
+        def keep(_pipeline: Any, _step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+            kept.update(values)
+            return {}
+
+        picture = pipeline(callback_on_step_end=keep, **asked).images[0]
+        return kept["latents"], picture
+
+    def assert_same(self, ours: Any, theirs: Any) -> None:
+        """Latents within 1e-4 of their scale."""
+        assert ours.shape == theirs.shape
+        assert float((ours - theirs).abs().max()) <= 1e-4 * float(theirs.std())
+
+    def furthest(self, ours: Image.Image, theirs: Image.Image) -> int:
+        """The largest difference of two pictures, in steps of 1/255."""
+        return int(np.abs(np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)).max())
+
+    def _scheduler(self, sampler: str) -> Any:
+        if sampler == "euler":
+            return UnitVarianceEuler(**TRAINED, timestep_spacing="linspace", steps_offset=1)
+        return DDIMScheduler(
+            **TRAINED, timestep_spacing="leading", steps_offset=1, set_alpha_to_one=True, clip_sample=False
+        )
+
 
 @pytest.fixture(scope="session")
 def watcher() -> Watcher:
     """What the host's stages gave, by their names."""
     return Watcher()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Reference:
+    """diffusers' pipelines on the same weights."""
+    return Reference()
 
 
 @pytest.fixture(scope="session")

@@ -7,22 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DDIMScheduler,
-    EulerDiscreteScheduler,
-    StableDiffusionInpaintPipeline,
-    StableDiffusionPipeline,
-    StableDiffusionXLInpaintPipeline,
-    StableDiffusionXLPipeline,
-)
 from PIL import Image, ImageDraw
 
 from latentry import Host, Request
-from latentry_sdk import IMAGES, LATENTS
+from latentry_sdk import LATENTS
 
 PIXELS = 64
 PROMPT = "a red fish"
-TRAINED = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+ASKED = {"prompt": PROMPT, "width": PIXELS, "height": PIXELS}
 SCHEDULERS = {"euler": "normal", "ddim": "ddim_uniform"}
 SAMPLERS = tuple(SCHEDULERS)
 
@@ -30,65 +22,6 @@ every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 every_guidance = pytest.mark.parametrize("guidance", [1.0, 5.0], ids=["plain", "guided"])
 every_strength = pytest.mark.parametrize("strength", [1.0, 0.5])
 every_inpainting_model = pytest.mark.parametrize("name", ["sd", "sdxl", "sd-inpaint", "sdxl-inpaint"])
-
-
-class UnitVarianceEuler(EulerDiscreteScheduler):  # type: ignore[misc]
-    """Euler that starts from noise * sqrt(1 + sigma^2), as Latentry does.
-
-    With linspace spacing diffusers starts from noise * sigma, though with leading spacing it starts as here.
-    Scaling the `latents` handed to a pipeline would do for text to image alone: inpainting takes them for the
-    noise, too.
-    """
-
-    @property
-    def init_noise_sigma(self) -> Any:
-        """The deviation of unit-variance latents under the first noise level."""
-        return (self.sigmas.max() ** 2 + 1) ** 0.5
-
-
-class MeanInpaint(StableDiffusionInpaintPipeline):  # type: ignore[misc]
-    """Inpainting whose generator draws the noise alone, not the picture's posterior before it."""
-
-    def _encode_vae_image(self, image: Any, generator: Any) -> Any:
-        return super()._encode_vae_image(image, None)
-
-
-class MeanXLInpaint(StableDiffusionXLInpaintPipeline):  # type: ignore[misc]
-    """The same for SDXL."""
-
-    def _encode_vae_image(self, image: Any, generator: Any) -> Any:
-        return super()._encode_vae_image(image, None)
-
-
-def scheduler(sampler: str) -> Any:
-    if sampler == "euler":
-        return UnitVarianceEuler(**TRAINED, timestep_spacing="linspace", steps_offset=1)
-    return DDIMScheduler(
-        **TRAINED, timestep_spacing="leading", steps_offset=1, set_alpha_to_one=True, clip_sample=False
-    )
-
-
-def reference(model: Any, name: str, sampler: str, *, inpaint: bool, **asked: Any) -> tuple[Any, Any]:
-    """Latents and picture of diffusers' pipeline."""
-    kinds = {
-        (False, False): StableDiffusionPipeline,
-        (False, True): StableDiffusionXLPipeline,
-        (True, False): MeanInpaint,
-        (True, True): MeanXLInpaint,
-    }
-    parts = {**model.parts, "scheduler": scheduler(sampler)}
-    pipeline = kinds[inpaint, name.startswith("sdxl")](**parts)
-    pipeline.set_progress_bar_config(disable=True)
-    kept: dict[str, Any] = {}
-
-    def keep(_pipeline: Any, _step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-        kept.update(values)
-        return {}
-
-    picture = pipeline(prompt=PROMPT, width=PIXELS, height=PIXELS, callback_on_step_end=keep, **asked).images[
-        0
-    ]
-    return kept["latents"], picture
 
 
 def noise(seed: int) -> Any:
@@ -109,17 +42,6 @@ def mask() -> Image.Image:
     mask = Image.new("L", (PIXELS, PIXELS))
     ImageDraw.Draw(mask).ellipse((13, 9, 50, 43), fill=255)
     return mask
-
-
-def assert_same(ours: Any, theirs: Any) -> None:
-    """Latents within 1e-4 of their scale."""
-    assert ours.shape == theirs.shape
-    assert float((ours - theirs).abs().max()) <= 1e-4 * float(theirs.std())
-
-
-def furthest(ours: Image.Image, theirs: Image.Image) -> int:
-    """The largest difference of two pictures, in steps of 1/255."""
-    return int(np.abs(np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)).max())
 
 
 def text_request(folder: Any, sampler: str, **asked: Any) -> Request:
@@ -146,12 +68,6 @@ def inpaint_request(folder: Any, sampler: str, strength: float, **asked: Any) ->
     )
 
 
-def decoded(watcher: Any) -> Any:
-    """The pictures as the VAE gave them, before compositing."""
-    (stage,) = [name for name in watcher.after if name.endswith(".decode")]
-    return watcher.after[stage][IMAGES]
-
-
 @every_sampler
 @every_guidance
 @pytest.mark.parametrize("name", ["sd", "sdxl"])
@@ -160,6 +76,7 @@ def test_text_to_image_equals_diffusers(
     host: Host,
     small: Callable[[str], Any],
     watcher: Any,
+    reference: Any,
     *,
     name: str,
     sampler: str,
@@ -170,15 +87,15 @@ def test_text_to_image_equals_diffusers(
     result = host.run(text_request(model.folder, sampler, guidance=guidance, steps=steps))
     latents, picture = reference(
         model,
-        name,
         sampler,
-        inpaint=False,
+        "txt2img",
+        **ASKED,
         num_inference_steps=steps,
         guidance_scale=guidance,
         latents=noise(3),
     )
-    assert_same(watcher.after["sample"][LATENTS], latents)
-    assert furthest(result.artifacts[0].open(), picture) <= 1
+    reference.assert_same(watcher.after["sample"][LATENTS], latents)
+    assert reference.furthest(result.artifacts[0].open(), picture) <= 1
 
 
 @every_sampler
@@ -189,6 +106,7 @@ def test_inpainting_equals_diffusers(
     host: Host,
     small: Callable[[str], Any],
     watcher: Any,
+    reference: Any,
     *,
     name: str,
     sampler: str,
@@ -199,9 +117,9 @@ def test_inpainting_equals_diffusers(
     result = host.run(inpaint_request(model.folder, sampler, strength, guidance=guidance))
     latents, picture = reference(
         model,
-        name,
         sampler,
-        inpaint=True,
+        "inpaint",
+        **ASKED,
         image=photo(),
         mask_image=mask(),
         strength=strength,
@@ -209,29 +127,29 @@ def test_inpainting_equals_diffusers(
         guidance_scale=guidance,
         generator=torch.Generator().manual_seed(3),
     )
-    assert_same(watcher.after["sample"][LATENTS], latents)
-    assert furthest(decoded(watcher)[0], picture) <= 1
+    reference.assert_same(watcher.after["sample"][LATENTS], latents)
+    assert reference.furthest(watcher.decoded[0], picture) <= 1
     laid_over = Image.composite(picture, photo(), mask())  # which diffusers does not do
-    assert furthest(result.artifacts[0].open(), laid_over) <= 1
+    assert reference.furthest(result.artifacts[0].open(), laid_over) <= 1
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl"])
 def test_a_negative_prompt_equals_diffusers(
-    host: Host, small: Callable[[str], Any], watcher: Any, name: str
+    host: Host, small: Callable[[str], Any], watcher: Any, reference: Any, name: str
 ) -> None:
     model = small(name)
     host.run(text_request(model.folder, "ddim", guidance=5.0, negative="a cat"))
     latents, _ = reference(
         model,
-        name,
         "ddim",
-        inpaint=False,
+        "txt2img",
+        **ASKED,
         num_inference_steps=10,
         guidance_scale=5.0,
         negative_prompt="a cat",
         latents=noise(3),
     )
-    assert_same(watcher.after["sample"][LATENTS], latents)
+    reference.assert_same(watcher.after["sample"][LATENTS], latents)
 
 
 def test_the_comparison_notices_another_seed_prompt_guidance_or_level(

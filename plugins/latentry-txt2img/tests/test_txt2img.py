@@ -9,7 +9,7 @@ import pytest
 
 import latentry_txt2img
 from latentry_sdk import JOB, LATENTS, NOISE, SIGMAS, State
-from latentry_txt2img.starting import pure_noise
+from latentry_sdk.noising import pure_noise
 
 
 def state_for(space: str) -> State:

@@ -1,0 +1,74 @@
+"""The task img2img: a picture changed by a prompt, as far as a strength says."""
+
+from latentry_img2img.fitting import CONTENT, crop, prepare
+from latentry_img2img.options import Img2ImgOptions, check
+from latentry_img2img.starting import start
+from latentry_sdk import (
+    IMAGES,
+    INPUTS,
+    JOB,
+    KNOWN,
+    LATENTS,
+    NOISE,
+    SIGMAS,
+    SIZE,
+    SOURCE,
+    InputSpec,
+    StageSpec,
+    TaskSpec,
+    hookimpl,
+)
+
+STAGES = (
+    "read_images",
+    "img2img.prepare",
+    "load",
+    "@encode_prompt",
+    "@encode_image",
+    "@noise",
+    "@denoise",
+    "img2img.start",
+    "sample",
+    "@decode",
+    "img2img.crop",
+    "write_images",
+)
+
+
+@hookimpl
+def register_tasks() -> tuple[TaskSpec, ...]:
+    """Image to image."""
+    return (
+        TaskSpec(
+            "img2img",
+            STAGES,
+            inputs=(InputSpec("image", "image", description="The picture to change"),),
+            options=Img2ImgOptions,
+            check=check,
+            description="Change a whole picture as a prompt says",
+        ),
+    )
+
+
+@hookimpl
+def register_stages() -> tuple[StageSpec, ...]:
+    """What comes before and after the sampling."""
+    return (
+        StageSpec(
+            "img2img.prepare",
+            prepare,
+            needs=(JOB, INPUTS),
+            gives=(SOURCE, SIZE, CONTENT),
+            description="Fit the picture to a size the model takes",
+        ),
+        StageSpec(
+            "img2img.start",
+            start,
+            needs=(JOB, NOISE, SIGMAS, KNOWN),
+            gives=(LATENTS, SIGMAS),
+            description="Noise the picture as far as the strength says",
+        ),
+        StageSpec(
+            "img2img.crop", crop, needs=(IMAGES, CONTENT), gives=(IMAGES,), description="Cut off the padding"
+        ),
+    )

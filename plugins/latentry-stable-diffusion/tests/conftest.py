@@ -13,6 +13,7 @@ from latentry_sdk import (
     JOB,
     PLACED,
     SEEDS,
+    SIGMAS,
     SIZE,
     Request,
     SamplerSpec,
@@ -197,7 +198,7 @@ def start(components, family):
             placements={},
             sampler=SamplerSpec("euler", sample=lambda *_: None),
             scheduler=SchedulerSpec("normal", sigmas=lambda *_: ()),
-            sigmas=(),
+            sigmas=(10.0, 5.0, 0.0),
             seeds=seeds,
             size=size or model.detected.size,
             format="png",
@@ -208,7 +209,7 @@ def start(components, family):
         )
         placed = {name: PlacedHere(part) for name, part in model.parts.items()}
         job = Job("test", plan, notify=lambda event: None)
-        state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, seeds)
+        state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, seeds).put(SIGMAS, plan.sigmas)
         return state.put(PLACED, placed)
 
     return make

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from latentry_sdk import CONDITIONING, DENOISE, LATENTS, InvalidModel, read_header
 from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.file_models import open_file
 from latentry_stable_diffusion.pictures import decode
 from latentry_stable_diffusion.prompts import encode_prompt
@@ -95,14 +96,14 @@ def test_a_tokenizer_that_wants_code_is_refused(broken, start):
     path = broken / "tokenizer" / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": {"AutoTokenizer": "evil.T"}}))
     with pytest.raises(InvalidModel, match="auto_map"):
-        encode_prompt(start(broken, prompt="a"))
+        encode_prompt(start(broken, prompt="a"), EmbeddingCache())
 
 
 def test_a_missing_tokenizer_is_named(broken, start):
     for file in (broken / "tokenizer").iterdir():
         file.unlink()
     with pytest.raises(InvalidModel, match="its tokenizer is damaged"):
-        encode_prompt(start(broken, prompt="a"))
+        encode_prompt(start(broken, prompt="a"), EmbeddingCache())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_nan_weights_end_in_an_error_not_in_a_picture(family, broken, start):
         tensors[name].fill_(float("nan"))
 
     change_weights(broken / WEIGHTS["unet"], spoil)
-    state = denoise(encode_prompt(start(broken, prompt="a")))
+    state = denoise(encode_prompt(start(broken, prompt="a"), EmbeddingCache()))
     assert CONDITIONING in state
     latents = state[DENOISE](torch.zeros(1, 4, 8, 8), 1.0)
     with pytest.raises(InvalidModel, match="the model gave NaN"):

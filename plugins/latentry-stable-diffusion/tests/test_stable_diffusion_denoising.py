@@ -3,6 +3,7 @@ import torch
 
 from latentry_sdk import DENOISE, JOB, MASK_LATENTS, MASKED_LATENTS, NOISE, PLACED
 from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.noise import noise
 from latentry_stable_diffusion.prompts import encode_prompt
 
@@ -10,7 +11,7 @@ ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0}
 
 
 def denoiser(state):
-    return denoise(encode_prompt(state))[DENOISE]
+    return denoise(encode_prompt(state, EmbeddingCache()))[DENOISE]
 
 
 class Counting:

@@ -19,6 +19,7 @@ from latentry_sdk import (
 )
 from latentry_stable_diffusion import register_stages
 from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.noise import noise
 from latentry_stable_diffusion.pictures import decode, encode_image
 from latentry_stable_diffusion.prompts import encode_prompt
@@ -111,7 +112,7 @@ def test_stages_give_what_they_declare(tiny, start):
 
 def test_emoji64_draws_a_red_apple_on_blue(emoji64, start):
     state = start(emoji64, prompt="a red apple on a blue background", guidance=4.0, seeds=(3,))
-    state = denoise(noise(encode_prompt(state)))
+    state = denoise(noise(encode_prompt(state, EmbeddingCache())))
     levels = state[JOB].plan.detected.model_range
     sigmas = [*(levels.sigma(999 * (1 - i / 12)) for i in range(12)), 0.0]
     x = state[NOISE].initial() * sigmas[0]

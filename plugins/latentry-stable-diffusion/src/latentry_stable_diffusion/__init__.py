@@ -12,18 +12,19 @@ from latentry_sdk import (
     NOISE,
     PLACED,
     SEEDS,
+    SIGMAS,
     SIZE,
     SOURCE,
     ModelFamily,
     StageSpec,
     hookimpl,
 )
+from latentry_stable_diffusion import prompts
 from latentry_stable_diffusion.denoising import DenoiseOptions, denoise
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load
 from latentry_stable_diffusion.noise import noise
 from latentry_stable_diffusion.pictures import decode, encode_image
-from latentry_stable_diffusion.prompts import encode_prompt
 
 NAME = "stable-diffusion"
 ROLES = ("encode_prompt", "encode_image", "noise", "denoise", "decode")
@@ -40,13 +41,7 @@ def register_models() -> tuple[ModelFamily, ...]:
 def register_stages() -> tuple[StageSpec, ...]:
     """The family's roles."""
     return (
-        StageSpec(
-            f"{NAME}.encode_prompt",
-            encode_prompt,
-            needs=(JOB, PLACED),
-            gives=(CONDITIONING,),
-            description="Turn the prompts into CLIP embeddings",
-        ),
+        prompts.stage(f"{NAME}.encode_prompt"),
         StageSpec(
             f"{NAME}.encode_image",
             encode_image,
@@ -64,7 +59,7 @@ def register_stages() -> tuple[StageSpec, ...]:
         StageSpec(
             f"{NAME}.denoise",
             denoise,
-            needs=(JOB, PLACED, CONDITIONING, SIZE),
+            needs=(JOB, PLACED, CONDITIONING, SIZE, SIGMAS),
             gives=(DENOISE,),
             options=DenoiseOptions,
             description="The UNet with guidance, as a denoiser",

@@ -1,50 +1,30 @@
 """The role denoise: UNet, parameterisation and classifier-free guidance as `denoise(x, sigma) -> x0`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING
 
 from latentry_sdk import (
-    CONDITIONING,
     DENOISE,
     JOB,
-    MASK_LATENTS,
-    MASKED_LATENTS,
     PLACED,
-    SIZE,
+    SIGMAS,
     Denoise,
     Field,
+    InvalidRequest,
     ModelRange,
+    Number,
     Options,
     Placed,
     State,
 )
-from latentry_stable_diffusion.architectures import ARCHITECTURES
+from latentry_stable_diffusion.conditions import Inputs, Timed, conditions
 from latentry_stable_diffusion.details import Details
-from latentry_stable_diffusion.pictures import encode
-from latentry_stable_diffusion.prompts import Conditioning, Embedding
+from latentry_stable_diffusion.equations import CLEAN, Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-GOOD, POOR = 6.0, 2.5  # aesthetic scores of the refiner's prompt and negative prompt
-
-
-def epsilon(x: "Tensor", output: "Tensor", sigma: float) -> "Tensor":
-    """x0 = x - sigma eps."""
-    return x - sigma * output
-
-
-def velocity(x: "Tensor", output: "Tensor", sigma: float) -> "Tensor":
-    """x0 = x / (sigma^2 + 1) - v sigma / sqrt(sigma^2 + 1), arXiv:2202.00512."""
-    return x / (sigma**2 + 1) - output * (sigma / sqrt(sigma**2 + 1))
-
-
-CLEAN: Mapping[str, Callable[["Tensor", "Tensor", float], "Tensor"]] = {
-    "epsilon": epsilon,
-    "v_prediction": velocity,
-}
 
 
 class DenoiseOptions(Options):
@@ -52,120 +32,86 @@ class DenoiseOptions(Options):
 
     together: bool = Field(
         False,
-        description="Give the UNet a whole batch at once: faster for small pictures and on a GPU, takes more "
-        "memory, and equals the single runs up to rounding only",
+        description="Give the UNet all images of one prompt at once: faster for small pictures and on a GPU, "
+        "takes more memory, and equals the single runs up to rounding only",
     )
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the UNet takes beside the latents and the timestep: for the negative prompt, then for the prompt.
-
-    Each tensor has one row; `extra` are the further channels of an inpainting UNet.
-    """
-
-    text: tuple["Tensor", ...]
-    pooled: tuple["Tensor", ...]
-    time_ids: tuple["Tensor", ...]
-    extra: "Tensor | None" = None
-
-    def rows(self, batch: int) -> "tuple[tuple[Tensor, ...], Tensor | None]":
-        """Text, pooled and time ids for `batch` pictures, and their extra channels."""
-        import torch
-
-        def spread(tensors: "tuple[Tensor, ...]") -> "Tensor":
-            return torch.cat([tensor.expand(batch, *tensor.shape[1:]) for tensor in tensors])
-
-        kinds = [kind for kind in (self.text, self.pooled, self.time_ids) if kind]
-        extra = None if self.extra is None else spread((self.extra,) * len(self.text))
-        return tuple(map(spread, kinds)), extra
+    guidance_2: Number | None = Field(
+        None, ge=0, le=100, description="SDXL: guidance of the second text encoder, apart from the first's"
+    )
 
 
 @dataclass
 class Denoiser:
-    """Guides with one doubled batch an image, or one for all; keeps the rows for the sizes it has met.
+    """Asks the UNet for one image at a time, all rows that guidance needs in one call.
 
-    One image at a time gives each the very numbers of its single run: the rounding of a matrix product
+    This gives each image of a batch the very numbers of its single run: the rounding of a matrix product
     depends on its size, and guidance multiplies it.
     """
 
     unet: Placed
-    inputs: Inputs
+    images: Sequence[Timed]
+    sigmas: tuple[float, ...]
     model_range: ModelRange
     clean: Callable[["Tensor", "Tensor", float], "Tensor"]
-    guidance: float
+    guide: Guidance
     together: bool = False
-    _rows: "dict[int, tuple[tuple[Tensor, ...], Tensor | None]]" = field(default_factory=dict)
+    _repeated: "dict[tuple[int, int], Inputs]" = field(default_factory=dict)
 
     def __call__(self, x: "Tensor", sigma: float) -> "Tensor":
         """The clean latents seen in `x`, whose noise has deviation `sigma`."""
         import torch
 
-        parts = (x,) if self.together else x.chunk(len(x))
-        return torch.cat([self.clean(part, self._output(part, sigma), sigma) for part in parts])
+        step = self.step(sigma)
+        if self.together and len(self.images) == 1:
+            return self.clean(x, self._output(x, sigma, self._for_all(len(x), step)), sigma)
+        images = self.images if len(self.images) > 1 else [*self.images] * len(x)
+        parts = zip(x.chunk(len(x)), images, strict=True)
+        outputs = [(part, self._output(part, sigma, _at(image, step))) for part, image in parts]
+        return torch.cat([self.clean(part, output, sigma) for part, output in outputs])
 
-    def _output(self, x: "Tensor", sigma: float) -> "Tensor":
+    def step(self, sigma: float) -> int:
+        """The sampling step, from 1, that goes down from a level of at least `sigma`."""
+        return max(sum(level >= sigma * (1 - 1e-6) for level in self.sigmas), 1)
+
+    def _for_all(self, count: int, step: int) -> Inputs:
+        """The inputs of one image for `count` of them, each image's rows after another."""
+        inputs = _at(self.images[0], step)
+        key = (count, id(inputs))
+        if key not in self._repeated:
+            repeated = [array.repeat(count, *[1] * (array.dim() - 1)) for array in inputs.arrays]
+            self._repeated[key] = Inputs(tuple(repeated), inputs.extra)
+        return self._repeated[key]
+
+    def _output(self, x: "Tensor", sigma: float, inputs: Inputs) -> "Tensor":
         import torch
 
-        if len(x) not in self._rows:
-            self._rows[len(x)] = self.inputs.rows(len(x))
-        conditions, extra = self._rows[len(x)]
-        scaled = torch.cat([x / sqrt(sigma**2 + 1)] * len(self.inputs.text))
-        sample = scaled if extra is None else torch.cat([scaled, extra], dim=1)
+        rows = len(inputs.arrays[0]) // len(x)
+        sample = (x / sqrt(sigma**2 + 1)).repeat_interleave(rows, dim=0)
+        if inputs.extra is not None:
+            sample = torch.cat([sample, inputs.extra.expand(len(sample), *inputs.extra.shape[1:])], dim=1)
         timestep = torch.tensor([self.model_range.timestep(sigma)], device=x.device)
-        return self._guided(self.unet(sample, timestep, *conditions).to(x.dtype))
-
-    def _guided(self, output: "Tensor") -> "Tensor":
-        if len(self.inputs.text) == 1:
-            return output
-        uncond, cond = output.chunk(2)
-        return uncond + self.guidance * (cond - uncond)
+        output = self.unet(sample, timestep, *inputs.arrays).to(x.dtype)
+        return self.guide(output.unflatten(0, (len(x), rows)))
 
 
 def denoise(state: State) -> State:
     """The denoiser for the job's prompts, at its size."""
     job = state[JOB]
-    unet, details, request = state[PLACED]["unet"], Details.of(job), job.plan.request
-    conditioning: Conditioning = state[CONDITIONING]
-    embeddings = [text for text in (conditioning.uncond, conditioning.cond) if text is not None]
-    inputs = Inputs(
-        text=tuple(text.hidden.to(unet.home) for text in embeddings),
-        **_size_inputs(embeddings, details, state[SIZE], unet.home),
-        extra=_extra_channels(state, details),
+    details, request, options = Details.of(job), job.plan.request, job.options(DenoiseOptions)
+    both = options.guidance_2 is not None
+    if both and (request.guidance <= 1 or details.architecture != "sdxl"):
+        raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
+    denoiser: Denoise[Tensor] = Denoiser(
+        state[PLACED]["unet"],
+        conditions(state, both=both),
+        state[SIGMAS],
+        job.plan.detected.model_range,
+        CLEAN[details.prediction],
+        Guidance((request.guidance, *([] if options.guidance_2 is None else [options.guidance_2]))),
+        options.together,
     )
-    clean, levels = CLEAN[details.prediction], job.plan.detected.model_range
-    together = job.options(DenoiseOptions).together
-    denoiser: Denoise[Tensor] = Denoiser(unet, inputs, levels, clean, request.guidance, together)
     return state.put(DENOISE, denoiser)
 
 
-def _size_inputs(
-    embeddings: list[Embedding], details: Details, size: tuple[int, int], home: str
-) -> "dict[str, tuple[Tensor, ...]]":
-    """SDXL's pooled prompts and (original size, crop, target size); the refiner's scores replace the last."""
-    import torch
-
-    if not ARCHITECTURES[details.architecture].text_time:
-        return {"pooled": (), "time_ids": ()}
-    width, height = size
-    ends = [(POOR,), (GOOD,)] if details.aesthetic else [(height, width)] * 2
-    ids = [torch.tensor([[height, width, 0, 0, *end]], dtype=torch.float32, device=home) for end in ends]
-    return {
-        "pooled": tuple(text.pooled.to(home) for text in embeddings),
-        "time_ids": tuple(ids[-len(embeddings) :]),
-    }
-
-
-def _extra_channels(state: State, details: Details) -> "Tensor | None":
-    """A 9-channel UNet's mask, hard, and masked latents; all of a grey picture where there is no mask."""
-    import torch
-
-    if details.channels == details.latent_channels:
-        return None
-    home = state[PLACED]["unet"].home
-    if MASK_LATENTS in state:
-        mask, masked = state[MASK_LATENTS], state[MASKED_LATENTS]
-        return torch.cat([(mask >= 0.5).to(masked), masked], dim=1).to(home)
-    width, height = state[SIZE]
-    grey = encode(torch.zeros(1, 3, height, width), state[PLACED]["vae_encoder"], details).to(home)
-    return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1)
+def _at(image: Timed, step: int) -> Inputs:
+    return next((inputs for until, inputs in image if step <= until), image[-1][1])

@@ -10,19 +10,31 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 
+MOST_SKIPPED = 12
+"""Layers that can be left out, and no more: one hidden state of each is given back."""
+
+
 def text_encoder(model: Any, *, penultimate: bool) -> "Module":
-    """`(input_ids) -> (hidden states, pooled)`: the last normed states, or those before the last layer."""
-    from torch.nn import Module
+    """`(input_ids) -> (hidden states, pooled)`: (layers, batch, tokens, width), where [k] lack k last layers.
+
+    Stable Diffusion 1 and 2 take them normed, XL (`penultimate`) from before the last layer and as they are.
+    """
+    import torch
+    from torch.nn import Identity, Module
+
+    inner = getattr(model, "text_model", model)
 
     class TextEncoder(Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
+            self.norm = Identity() if penultimate else inner.final_layer_norm
 
         def forward(self, input_ids: "Tensor") -> "tuple[Tensor, Tensor]":
-            output = self.model(input_ids, output_hidden_states=penultimate)
+            output = self.model(input_ids, output_hidden_states=True)
             pooled = output.text_embeds if "text_embeds" in output else output.pooler_output
-            return output.hidden_states[-2] if penultimate else output.last_hidden_state, pooled
+            backwards = output.hidden_states[::-1][int(penultimate) :][:MOST_SKIPPED]
+            return torch.stack([self.norm(states) for states in backwards]), pooled
 
     return frozen(TextEncoder())
 

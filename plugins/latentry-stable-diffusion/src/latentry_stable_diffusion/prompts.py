@@ -1,70 +1,90 @@
-"""The role encode_prompt: prompts to CLIP embeddings, as diffusers' pipelines make them."""
+"""The role encode_prompt: the prompts of each image to CLIP embeddings, for stretches of the sampling."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from latentry_sdk import CONDITIONING, JOB, PLACED, Job, Placed, State
-from latentry_stable_diffusion.details import Details
-from latentry_stable_diffusion.tokenizers import input_ids, tokenizers
+from latentry_sdk import (
+    CONDITIONING,
+    JOB,
+    PLACED,
+    PROMPTS,
+    Job,
+    Prompt,
+    Prompts,
+    Span,
+    StageSpec,
+    State,
+    TimedPrompt,
+    Timeline,
+)
+from latentry_stable_diffusion.conditioning import Conditioning, Conditionings
+from latentry_stable_diffusion.embedding import EmbeddingCache
+from latentry_stable_diffusion.reading import PromptReader, Texts
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-SHOWN = 200  # characters of a text that was cut
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """One text: `hidden` (1 or batch, tokens, width), and `pooled` (1 or batch, width)."""
-
-    hidden: "Tensor"
-    pooled: "Tensor"
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """The prompt's embedding, and the negative prompt's where guidance needs it."""
-
-    cond: Embedding
-    uncond: Embedding | None = None
+SECOND = "text_encoder_2"
 
 
-def encode_prompt(state: State) -> State:
-    """Encode the prompt, and the negative one when guidance is above 1."""
-    import torch
+def stage(name: str) -> StageSpec:
+    """The stage `name`, with a cache of its own."""
+    return StageSpec(
+        name,
+        partial(encode_prompt, cache=EmbeddingCache()),
+        needs=(JOB, PLACED),
+        gives=(CONDITIONING,),
+        description="Turn the prompts into CLIP embeddings",
+    )
 
-    job, placed = state[JOB], state[PLACED]
+
+def encode_prompt(state: State, cache: EmbeddingCache) -> State:
+    """Encode the prompts of each image, once where they are the same."""
+    job = state[JOB]
+    images = state.get(PROMPTS) or (as_written(job),)
+    distinct = {
+        prompts: tuple(_stretches(prompts, PromptReader(state, cache, prompts.skip)))
+        for prompts in dict.fromkeys(images)
+    }
+    found: Conditionings = tuple(distinct[prompts] for prompts in images)
+    return state.put(CONDITIONING, found if len(distinct) > 1 else found[:1])
+
+
+def as_written(job: Job) -> Prompts:
+    """The request's texts without any syntax."""
     request = job.plan.request
-    readers = tokenizers(job)
-    cond = _encode(request.prompt, "prompt", job=job, placed=placed, readers=readers)
-    uncond = None
-    if request.guidance > 1:
-        zeros = Details.of(job).zero_empty_negative and not request.negative
-        uncond = (
-            Embedding(torch.zeros_like(cond.hidden), torch.zeros_like(cond.pooled))
-            if zeros
-            else _encode(request.negative, "negative prompt", job=job, placed=placed, readers=readers)
+    prompt, negative = (
+        (TimedPrompt(request.steps, ((Span(text),) if text else (),)),)
+        for text in (request.prompt, request.negative)
+    )
+    return Prompts(prompt, negative)
+
+
+def _stretches(prompts: Prompts, reader: PromptReader) -> Iterator[Conditioning]:
+    """The conditioning of each stretch in which no text changes."""
+    second, negative_2 = prompts.prompt_2 or prompts.prompt, prompts.negative_2 or prompts.negative
+    timelines = (prompts.prompt, prompts.negative, second, negative_2)
+    for until in sorted({each.until for timeline in timelines for each in timeline}):
+        texts = [_at(timeline, until) for timeline in timelines]
+        prompt, negative = (
+            {name: texts[side + 2 * (name == SECOND)] for name in reader.tokenizers} for side in (0, 1)
         )
-    return state.put(CONDITIONING, Conditioning(cond, uncond))
+        yield _conditioning(reader, prompt, negative, until)
 
 
-def _encode(
-    text: str, called: str, *, job: Job, placed: Mapping[str, Placed], readers: Mapping[str, Any]
-) -> Embedding:
-    """All encoders' hidden states side by side, and the last encoder's pooled output."""
-    import torch
-
-    limit = Details.of(job).tokens
-    hidden = []
-    for name, tokenizer in readers.items():
-        ids, left_out = input_ids(tokenizer, text, limit)
-        if left_out:
-            job.warn(f"the {called} is longer than {limit} tokens; left out: {_short(left_out)}")
-        states, pooled = placed[name](ids)
-        hidden.append(states.float())
-    return Embedding(torch.cat(hidden, dim=-1), pooled.float())
+def _conditioning(reader: PromptReader, prompt: Texts, negative: Texts, until: int) -> Conditioning:
+    cond = reader.chunks(prompt, "prompt")
+    if reader.job.plan.request.guidance <= 1:
+        return Conditioning(reader.embedded(cond, _longest(cond)), None, until)
+    uncond = reader.chunks(negative, "negative prompt")
+    count = max(_longest(cond), _longest(uncond))
+    embedding = reader.embedded(cond, count)
+    if reader.details.zero_empty_negative and not any(any(text) for text in negative.values()):
+        return Conditioning(embedding, embedding.zeros(), until)
+    return Conditioning(embedding, reader.embedded(uncond, count), until)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+def _at(timeline: Timeline, step: int) -> Prompt:
+    return next((each.prompt for each in timeline if step <= each.until), timeline[-1].prompt)
+
+
+def _longest(chunks: Mapping[str, Sequence[Any]]) -> int:
+    return max(map(len, chunks.values()))

@@ -1,18 +1,15 @@
-"""Make a checkpoint's CLIP tokenizers, and cut prompts to what its text encoders take."""
+"""Make a checkpoint's CLIP tokenizers."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from gzip import decompress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentry_sdk import Job, ModelHeader, read_config
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.fitting import fits
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MERGES = Path(__file__).parent / "vocabulary" / "merges.txt.gz"
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -45,16 +42,6 @@ def byte_letters() -> list[str]:
     """A printable letter for each of the 256 bytes, in CLIP's order: printable ones first."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     return [*map(chr, printable), *(chr(256 + i) for i in range(256 - len(printable)))]
-
-
-def input_ids(tokenizer: Any, text: str, limit: int) -> "tuple[Tensor, str]":
-    """`limit` token ids as (1, limit), and the text that did not fit."""
-    text = text.encode(errors="replace").decode()  # half a surrogate pair is no text
-    limit = min(limit, tokenizer.model_max_length)
-    padded = tokenizer(text, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
-    whole = tokenizer(text, verbose=False).input_ids
-    left_out = tokenizer.decode(whole[limit - 1 : -1]) if len(whole) > limit else ""
-    return padded.input_ids, left_out.strip()
 
 
 def _folder_tokenizer(header: ModelHeader, part: str) -> Any:

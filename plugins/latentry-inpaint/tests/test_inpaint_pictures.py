@@ -11,20 +11,28 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from latentry_inpaint.compositing import composite
-from latentry_inpaint.preparing import CONTENT, pad, prepare
+from latentry_inpaint.options import InpaintOptions
+from latentry_inpaint.preparing import CONTENT, prepare
 from latentry_sdk import IMAGES, INPUTS, JOB, MASK, SIZE, SOURCE, InvalidInput, State
 
 sides = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 23]) | st.integers(1, 40)
 
 
-def job_for(**asked: int | None) -> Any:
-    request = SimpleNamespace(width=asked.get("width"), height=asked.get("height"))
-    plan = SimpleNamespace(request=request, detected=SimpleNamespace(multiple=8))
+def job_for(width: int | None = None, height: int | None = None, **options: Any) -> Any:
+    request = SimpleNamespace(width=width, height=height, batch=1)
+    config = SimpleNamespace(max_megapixels=64)
+    plan = SimpleNamespace(request=request, detected=SimpleNamespace(multiple=8), config=config)
     said: list[str] = []
-    return SimpleNamespace(plan=plan, warnings=said, warn=said.append, apply=lambda name, value: None)
+    return SimpleNamespace(
+        plan=plan,
+        warnings=said,
+        warn=said.append,
+        apply=lambda name, value: None,
+        options=lambda kind: InpaintOptions(**options),
+    )
 
 
-def prepared(image: Image.Image, mask: Image.Image, **asked: int) -> State:
+def prepared(image: Image.Image, mask: Image.Image, **asked: Any) -> State:
     return prepare(State().put(JOB, job_for(**asked)).put(INPUTS, {"image": image, "mask": mask}))
 
 
@@ -151,6 +159,25 @@ def test_a_mask_with_one_grey_pixel_is_not_called_empty() -> None:
     assert not prepared(Image.new("RGB", (9, 9)), mask)[JOB].warnings
 
 
-def test_padding_to_the_same_size_changes_nothing() -> None:
-    picture = Image.new("RGB", (8, 8))
-    assert pad(picture, (8, 8)) is picture
+@pytest.mark.parametrize("content", ["fill", "latent_noise", "latent_nothing"])
+def test_content_at_strength_one_is_told_to_have_no_effect(content: str) -> None:
+    image, mask = Image.effect_noise((9, 9), 50).convert("RGB"), Image.new("L", (9, 9), 255)
+    assert "strength 1" in prepared(image, mask, content=content)[JOB].warnings[0]
+    state = prepared(image, mask, content=content, strength=0.5)
+    assert [warning for warning in state[JOB].warnings if "strength" in warning] == []
+
+
+def test_a_fill_without_surroundings_is_told_of_and_leaves_the_picture() -> None:
+    image, mask = Image.effect_noise((8, 8), 50).convert("RGB"), Image.new("L", (8, 8), 255)
+    state = prepared(image, mask, content="fill", strength=0.5)
+    assert "no surroundings" in state[JOB].warnings[0]
+    assert state[SOURCE].tobytes() == image.tobytes()
+
+
+def test_a_fill_shows_the_model_the_surroundings() -> None:
+    image, mask = Image.new("RGB", (32, 32), "red"), Image.new("L", (32, 32))
+    for picture, value in ((image, (0, 0, 255)), (mask, 255)):
+        picture.paste(value, (8, 8, 24, 24))
+    assert prepared(image, mask, strength=0.5)[SOURCE].getpixel((16, 16)) == (0, 0, 255)
+    seen = np.asarray(prepared(image, mask, strength=0.5, content="fill")[SOURCE])
+    assert np.abs(seen.astype(int) - (255, 0, 0)).max() <= 4

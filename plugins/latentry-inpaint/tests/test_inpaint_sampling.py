@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import latentry_inpaint
-from latentry_inpaint.options import InpaintOptions, check, steps_left
+from latentry_inpaint.options import InpaintOptions, check
 from latentry_inpaint.sampling import keep, keep_known, start
 from latentry_sdk import (
     DENOISE,
@@ -25,6 +25,7 @@ from latentry_sdk import (
     Request,
     State,
 )
+from latentry_sdk.noising import steps_left
 
 SIGMAS_DOWN = (14.0, 5.0, 1.5, 0.4, 0.0)
 values = st.floats(-3, 3)
@@ -35,9 +36,11 @@ def inner(x: float, sigma: float) -> float:
     return x / (1 + sigma**2) + 0.1 * x**2 / (1 + sigma**3)
 
 
-def state_for(strength: float = 1.0, *, features: frozenset[str] = frozenset(), space: str = "ve") -> State:
+def state_for(
+    strength: float = 1.0, *, features: frozenset[str] = frozenset(), space: str = "ve", **more: Any
+) -> State:
     detected = SimpleNamespace(features=features, model_range=SimpleNamespace(space=space))
-    options = InpaintOptions(strength=strength)
+    options = InpaintOptions(strength=strength, **more)
     job: Any = SimpleNamespace(plan=SimpleNamespace(detected=detected), options=lambda kind: options)
     noise: Any = SimpleNamespace(initial=lambda: 2.0)
     state = State().put(JOB, job).put(NOISE, noise).put(SIGMAS, SIGMAS_DOWN)
@@ -112,6 +115,23 @@ def test_just_below_one_starts_from_the_noised_picture() -> None:
 def test_a_flow_model_starts_on_the_line_between_picture_and_noise() -> None:
     assert start(state_for(0.5, space="flow"))[LATENTS] == -0.5 * 0.5 + 1.5 * 2
     assert start(state_for(1.0, space="flow"))[LATENTS] == 14 * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "clean"), [("original", 0.5), ("fill", 0.5), ("latent_noise", 2.0), ("latent_nothing", 0.0)]
+)
+@pytest.mark.parametrize("mask", [0.0, 0.25, 1.0])
+def test_what_is_under_the_mask_is_noised_as_the_content_says(
+    content: str, clean: float, mask: float
+) -> None:
+    state = state_for(0.5, content=content).put(MASK_LATENTS, mask)
+    assert start(state)[LATENTS] == (1 - mask) * 0.5 + mask * clean + 1.5 * 2
+
+
+@pytest.mark.parametrize("content", ["original", "fill", "latent_noise", "latent_nothing"])
+def test_strength_one_knows_no_content(content: str) -> None:
+    state = state_for(1.0, content=content).put(MASK_LATENTS, 1.0)
+    assert start(state)[LATENTS] == 2 * sqrt(1 + 14**2)
 
 
 def test_a_model_that_takes_the_mask_keeps_its_denoiser() -> None:

@@ -2,7 +2,7 @@
 
 from latentry_inpaint.compositing import composite
 from latentry_inpaint.options import InpaintOptions, check
-from latentry_inpaint.preparing import CONTENT, ORIGINAL, ORIGINAL_MASK, prepare
+from latentry_inpaint.preparing import CHANGE, CONTENT, ORIGINAL, prepare
 from latentry_inpaint.sampling import keep, start
 from latentry_sdk import (
     DENOISE,
@@ -66,15 +66,15 @@ def register_stages() -> tuple[StageSpec, ...]:
             "inpaint.prepare",
             prepare,
             needs=(JOB, INPUTS),
-            gives=(SOURCE, MASK, SIZE, ORIGINAL, ORIGINAL_MASK, CONTENT),
+            gives=(SOURCE, MASK, SIZE, ORIGINAL, CHANGE, CONTENT),
             description="Fit picture and mask to a size the model takes",
         ),
         StageSpec(
             "inpaint.start",
             start,
-            needs=(JOB, NOISE, SIGMAS, KNOWN),
+            needs=(JOB, NOISE, SIGMAS, KNOWN, MASK_LATENTS),
             gives=(LATENTS, SIGMAS),
-            description="Noise the picture as far as the strength says",
+            description="Noise what is under the mask as far as the strength says",
         ),
         StageSpec(
             "inpaint.keep",
@@ -86,7 +86,7 @@ def register_stages() -> tuple[StageSpec, ...]:
         StageSpec(
             "inpaint.composite",
             composite,
-            needs=(IMAGES, ORIGINAL, ORIGINAL_MASK, CONTENT),
+            needs=(IMAGES, ORIGINAL, CHANGE, CONTENT),
             gives=(IMAGES,),
             description="Lay the original over what the mask leaves out",
         ),

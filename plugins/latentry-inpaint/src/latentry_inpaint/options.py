@@ -1,6 +1,11 @@
-"""How strongly to change the picture, and which strengths make no sense."""
+"""How strongly to change the picture, where, and from what."""
 
-from latentry_sdk import Field, InvalidRequest, Number, Options, Request
+from typing import Literal
+
+from latentry_sdk import Count, Field, Number, Options, Request
+from latentry_sdk.noising import check_strength
+
+Content = Literal["original", "fill", "latent_noise", "latent_nothing"]
 
 
 class InpaintOptions(Options):
@@ -9,17 +14,16 @@ class InpaintOptions(Options):
     strength: Number = Field(
         1.0, gt=0, le=1, description="How much to change: 1 starts from noise alone, less from the picture"
     )
-
-
-def steps_left(steps: int, strength: float) -> int:
-    """How many of `steps` a strength runs; diffusers' rounding."""
-    return min(int(steps * strength), steps)
+    content: Content = Field(
+        "original",
+        description="What is noised under the mask below strength 1: the picture, its blurred surroundings, "
+        "noise, or nothing",
+    )
+    binarise: bool = Field(False, description="Make the mask black and white, at half, before all else")
+    invert: bool = Field(False, description="Change what the mask leaves black instead")
+    mask_blur: Count = Field(0, ge=0, le=64, description="Soften the mask's edge: deviation in pixels")
 
 
 def check(request: Request, options: InpaintOptions) -> None:
     """Refuse a strength that leaves no step to run."""
-    if steps_left(request.steps, options.strength) < 1:
-        raise InvalidRequest(
-            f"strength {options.strength:g} of {request.steps} steps leaves no step to run",
-            fix="raise strength or steps until their product is at least 1",
-        )
+    check_strength(request, options.strength)

@@ -1,23 +1,31 @@
 """Where sampling starts, and how a model that takes no mask is held to the picture outside it."""
 
-from math import sqrt
-
-from latentry_inpaint.options import InpaintOptions, steps_left
+from latentry_inpaint.options import Content, InpaintOptions
 from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS, Denoise, State, X
+from latentry_sdk.noising import levels_left, noised, pure_noise
 
 
 def start(state: State) -> State:
-    """Cut the noise levels to the strength; start from noise alone at 1, else from the noised picture."""
-    job, sigmas = state[JOB], state[SIGMAS]
-    space, strength = job.plan.detected.model_range.space, job.options(InpaintOptions).strength
-    steps = len(sigmas) - 1
-    sigmas = sigmas[steps - steps_left(steps, strength) :]
-    noise = state[NOISE].initial()
-    if strength == 1:
+    """Cut the noise levels to the strength; start from noise alone at 1, else from the noised content."""
+    job, options = state[JOB], state[JOB].options(InpaintOptions)
+    space, noise = job.plan.detected.model_range.space, state[NOISE].initial()
+    sigmas = levels_left(state[SIGMAS], options.strength)
+    if options.strength == 1:
         latents = pure_noise(noise, sigmas[0], space=space)
     else:
-        latents = noised(state[KNOWN], noise, sigmas[0], space=space)
+        clean = masked_content(options.content, known=state[KNOWN], mask=state[MASK_LATENTS], noise=noise)
+        latents = noised(clean, noise, sigmas[0], space=space)
     return state.put(SIGMAS, sigmas).put(LATENTS, latents)
+
+
+def masked_content(content: Content, *, known: X, mask: X, noise: X) -> X:
+    """The latents to noise: under the mask the picture's own, or unit noise, or nothing.
+
+    The noise is the one that is then laid over it, as A1111 has it: (1 + sigma) n together in "ve".
+    """
+    if content == "latent_noise":
+        return known * (1 - mask) + noise * mask
+    return known * (1 - mask) if content == "latent_nothing" else known
 
 
 def keep(state: State) -> State:
@@ -54,13 +62,3 @@ def keep_known(
         return mask * inner(x, sigma) + (1 - mask) * known
 
     return denoise
-
-
-def noised(clean: X, noise: X, sigma: float, *, space: str) -> X:
-    """x = x0 + sigma n in "ve", (1 - sigma) x0 + sigma n in "flow"."""
-    return clean * (1 - sigma) + noise * sigma if space == "flow" else clean + noise * sigma
-
-
-def pure_noise(noise: X, sigma: float, *, space: str) -> X:
-    """Noise of the deviation that noised latents of unit variance have at `sigma`."""
-    return noise * (sigma if space == "flow" else sqrt(1 + sigma**2))

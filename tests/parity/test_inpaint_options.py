@@ -1,0 +1,107 @@
+"""Whatever is asked of inpainting, pixels that the mask leaves out come back bit for bit."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.ndimage import maximum_filter
+
+from latentry import Host, Request, Result
+
+Pixels = np.ndarray[Any, np.dtype[Any]]
+
+sides = st.integers(1, 40)
+several = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+every_kind_of_model = pytest.mark.parametrize("name", ["sd", "sdxl-inpaint"])
+
+OPTIONS = st.fixed_dictionaries(
+    {"strength": st.sampled_from([1.0, 0.5])},
+    optional={
+        "content": st.sampled_from(["original", "fill", "latent_noise", "latent_nothing"]),
+        "binarise": st.booleans(),
+        "invert": st.booleans(),
+        "mask_blur": st.integers(0, 6),
+    },
+)
+
+
+def picture(width: int, height: int, channels: int, seed: int = 5) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@st.composite
+def masks(draw: st.DrawFn, width: int, height: int) -> Pixels:
+    mask = np.zeros((height, width), np.uint8)
+    left, top = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    right, bottom = draw(st.integers(left, width)), draw(st.integers(top, height))
+    grey = draw(st.sampled_from([1, 127, 128, 255]))
+    mask[top:bottom, left:right] = grey
+    if draw(st.booleans()):
+        mask[top, left] = 255
+    return mask
+
+
+def outside(mask: Pixels, options: Mapping[str, Any]) -> Pixels:
+    """Where nothing may change: further from what is to change than a blur reaches."""
+    if options.get("binarise"):
+        mask = np.where(mask >= 128, 255, 0)
+    if options.get("invert"):
+        mask = 255 - mask
+    reach = int(2.5 * options.get("mask_blur", 0) + 0.5)
+    return np.asarray(maximum_filter(mask, 2 * reach + 1, mode="constant") == 0)
+
+
+def painted(
+    host: Host, folder: Any, image: Pixels, mask: Pixels, options: Mapping[str, Any], **asked: Any
+) -> Result:
+    return host.run(
+        Request(
+            task="inpaint",
+            model=str(folder),
+            inputs={"image": Image.fromarray(image), "mask": Image.fromarray(mask)},
+            options={"inpaint": options},
+            **{"steps": 2, "guidance": 1, "seed": 1, **asked},
+        )
+    )
+
+
+@every_kind_of_model
+@several
+@given(data=st.data())
+def test_pixels_outside_the_mask_are_bit_identical_whatever_is_asked(
+    host: Host, small: Callable[[str], Any], name: str, data: st.DataObject
+) -> None:
+    width, height = data.draw(sides), data.draw(sides)
+    before = picture(width, height, data.draw(st.sampled_from([3, 4])))
+    mask, options = data.draw(masks(width, height)), data.draw(OPTIONS)
+    asked = data.draw(st.sampled_from([{}, {"batch": 2}, {"width": 32}, {"width": 24, "height": 40}]))
+    result = painted(host, small(name).folder, before, mask, options, **asked)
+    kept = outside(mask, options)
+    assert len(result.artifacts) == asked.get("batch", 1)
+    for artifact in result.artifacts:
+        after = np.asarray(artifact.open())
+        assert after.shape == before.shape
+        assert np.array_equal(after[kept], before[kept])
+        assert np.array_equal(after[..., 3:], before[..., 3:])
+
+
+@every_kind_of_model
+@pytest.mark.parametrize("content", ["fill", "latent_noise", "latent_nothing"])
+def test_the_content_under_the_mask_makes_another_picture(
+    host: Host, small: Callable[[str], Any], name: str, content: str
+) -> None:
+    image, mask = picture(32, 32, 3), np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24] = 255
+    folder, results = small(name).folder, []
+    for each in ("original", content):
+        result = painted(host, folder, image, mask, {"strength": 0.5, "content": each})
+        assert result.warnings == ()
+        assert result.applied["options"]["inpaint"]["content"] == each
+        results.append(result.artifacts[0].open().tobytes())
+    assert results[0] != results[1]

@@ -63,6 +63,14 @@ def make_job(**more: object) -> Job:
     return job
 
 
+def test_a_prompt_with_choices_is_recorded_as_they_fell() -> None:
+    job = make_job(prompt="a {red|blue} cat", negative="")
+    job.apply("prompts", [{"prompt": "a red cat", "negative": ""}, {"prompt": "a blue cat", "negative": "x"}])
+    assert parameters_text(job, 0, (8, 8)).splitlines()[0] == "a red cat"
+    assert parameters_text(job, 1, (8, 8)).splitlines()[:2] == ["a blue cat", "Negative prompt: x"]
+    assert json.loads(document(job, 1))["request"]["prompt"] == "a {red|blue} cat"
+
+
 def independent(data: bytes) -> tuple[str, str, object]:
     """Prompt, negative prompt and sampler as sd-parsers reads them."""
     with Image.open(io.BytesIO(data)) as picture:

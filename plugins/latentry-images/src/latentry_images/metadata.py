@@ -18,13 +18,21 @@ def parameters_text(job: Job, index: int, size: tuple[int, int], *, room: int | 
 
     `size` is the picture's in pixels; `room` cuts each prompt to so many characters.
     """
-    request = job.plan.request
-    lines = [_prompt(request.prompt, room)]
-    if request.negative:
-        lines.append(f"{NEGATIVE} {_prompt(request.negative, room)}")
+    prompt, negative = texts(job, index)
+    lines = [_prompt(prompt, room)]
+    if negative:
+        lines.append(f"{NEGATIVE} {_prompt(negative, room)}")
     fields = settings(job, index, size)
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items()))
     return "\n".join(lines).strip()
+
+
+def texts(job: Job, index: int) -> tuple[str, str]:
+    """Prompt and negative prompt of an image: as its choices fell, where it had any, otherwise as asked."""
+    drawn = job.applied.get("prompts")
+    if drawn:
+        return drawn[index]["prompt"], drawn[index]["negative"]
+    return job.plan.request.prompt, job.plan.request.negative
 
 
 def settings(job: Job, index: int, size: tuple[int, int]) -> Mapping[str, Any]:

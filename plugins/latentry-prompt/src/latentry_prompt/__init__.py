@@ -56,7 +56,9 @@ def read_prompts(state: State) -> State:
     """The prompts of each image: choices are drawn by its seed, schedules laid over the steps."""
     job, steps = state[JOB], len(state[SIGMAS]) - 1
     texts = [_texts(job, seed) for seed in state[SEEDS]]
-    job.apply("prompts", [{"prompt": prompt, "negative": negative} for prompt, negative, *_ in texts])
+    asked = job.plan.request.prompt, job.plan.request.negative
+    if any(each[:2] != asked for each in texts):
+        job.apply("prompts", [{"prompt": prompt, "negative": negative} for prompt, negative, *_ in texts])
     return state.put(PROMPTS, tuple(_prompts(job, each, steps) for each in texts))
 
 

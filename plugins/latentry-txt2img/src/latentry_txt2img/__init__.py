@@ -4,6 +4,7 @@ from latentry_sdk import JOB, LATENTS, NOISE, SIGMAS, StageSpec, TaskSpec, hooki
 from latentry_txt2img.starting import start
 
 STAGES = (
+    "prompt",
     "load",
     "@encode_prompt",
     "@noise",

@@ -65,7 +65,9 @@ def test_kl_optimal(steps: int, low: float, high: float) -> None:
 @settings(deadline=None)
 @given(st.integers(2, 100), LOW, HIGH, st.floats(0.3, 3), st.floats(0.3, 3))
 def test_beta(steps: int, low: float, high: float, a: float, b: float) -> None:
-    theirs = low + stats.beta.ppf(np.linspace(1, 0, steps), a, b) * (high - low)
+    parts = np.linspace(1, 0, steps)
+    quantiles = np.where((parts == 0.5) & (a == b), 0.5, stats.beta.ppf(parts, a, b))
+    theirs = low + quantiles * (high - low)  # scipy's median of a symmetric distribution is off by 1e-8
     assert beta(steps, ANY, sigma_min=low, sigma_max=high, alpha=a, beta=b) == ending(theirs)
 
 

@@ -25,6 +25,7 @@ import latentry_cpu
 import latentry_images
 import latentry_img2img
 import latentry_inpaint
+import latentry_prompt
 import latentry_samplers
 import latentry_schedules
 import latentry_stable_diffusion
@@ -37,9 +38,11 @@ PLUGINS = (
     latentry_images,
     latentry_img2img,
     latentry_inpaint,
+    latentry_prompt,
     latentry_samplers,
     latentry_schedules,
     latentry_stable_diffusion,
+    latentry_prompt,
     latentry_txt2img,
 )
 PIXELS, FACTOR, WIDTH, TOKENS = 64, 4, 32, 16

@@ -42,7 +42,6 @@ PLUGINS = (
     latentry_samplers,
     latentry_schedules,
     latentry_stable_diffusion,
-    latentry_prompt,
     latentry_txt2img,
 )
 PIXELS, FACTOR, WIDTH, TOKENS = 64, 4, 32, 16

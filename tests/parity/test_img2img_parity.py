@@ -123,3 +123,19 @@ def test_the_size_asked_for_is_given_by_every_mode(
 ) -> None:
     asked = request(small("sd").folder, width=40, height=72, resize_mode=mode)
     assert host.run(asked).artifacts[0].open().size == (40, 72)
+
+
+@pytest.mark.parametrize("task", ["img2img", "inpaint"])
+def test_a_schedule_in_the_prompt_is_laid_over_the_steps_that_run(
+    host: Host, small: Callable[[str], Any], watcher: Any, task: str
+) -> None:
+    """Of 10 steps 5 run, so 0.6 is after the third."""
+    inputs = {"image": photo(), **({"mask": Image.new("L", photo().size, 255)} if task == "inpaint" else {})}
+    found = []
+    for when in ("0.6", "3", "4"):
+        asked = request(small("sd").folder, strength=0.5).model_dump() | {"task": task, "inputs": inputs}
+        asked |= {"prompt": f"[{PROMPT}:a cat:{when}]", "options": {task: {"strength": 0.5}}}
+        host.run(Request(**asked))
+        found.append(watcher.after["sample"][LATENTS])
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])

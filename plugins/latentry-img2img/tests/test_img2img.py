@@ -52,13 +52,14 @@ def job_for(options: Img2ImgOptions, *, space: str = "ve", **asked: int | None) 
 
 def prepared(image: Image.Image, mode: Any = "fixed", **asked: int | None) -> State:
     job = job_for(Img2ImgOptions(resize_mode=mode), **asked)
-    return prepare(State().put(JOB, job).put(INPUTS, {"image": image}))
+    return prepare(State().put(JOB, job).put(SIGMAS, SIGMAS_DOWN).put(INPUTS, {"image": image}))
 
 
 def started(strength: float, space: str = "ve") -> State:
     noise: Any = SimpleNamespace(initial=lambda: 2.0)
     state = State().put(JOB, job_for(Img2ImgOptions(strength=strength), space=space))
-    return start(state.put(NOISE, noise).put(SIGMAS, SIGMAS_DOWN).put(KNOWN, 0.5))
+    state = prepare(state.put(SIGMAS, SIGMAS_DOWN).put(INPUTS, {"image": Image.new("RGB", (8, 8))}))
+    return start(state.put(NOISE, noise).put(KNOWN, 0.5))
 
 
 @pytest.mark.parametrize(("strength", "left"), [(0.25, 1), (0.3, 1), (0.5, 2), (0.9999, 3), (1.0, 4)])

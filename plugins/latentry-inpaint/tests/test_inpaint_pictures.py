@@ -13,8 +13,9 @@ from PIL import Image
 from latentry_inpaint.compositing import composite
 from latentry_inpaint.options import InpaintOptions
 from latentry_inpaint.preparing import CONTENT, prepare
-from latentry_sdk import IMAGES, INPUTS, JOB, MASK, SIZE, SOURCE, InvalidInput, State
+from latentry_sdk import IMAGES, INPUTS, JOB, MASK, SIGMAS, SIZE, SOURCE, InvalidInput, State
 
+SIGMAS_DOWN = (14.0, 5.0, 1.5, 0.4, 0.0)
 sides = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 23]) | st.integers(1, 40)
 
 
@@ -33,7 +34,8 @@ def job_for(width: int | None = None, height: int | None = None, **options: Any)
 
 
 def prepared(image: Image.Image, mask: Image.Image, **asked: Any) -> State:
-    return prepare(State().put(JOB, job_for(**asked)).put(INPUTS, {"image": image, "mask": mask}))
+    state = State().put(JOB, job_for(**asked)).put(SIGMAS, SIGMAS_DOWN)
+    return prepare(state.put(INPUTS, {"image": image, "mask": mask}))
 
 
 def painted(state: State, batch: int = 2, seed: int = 0) -> State:
@@ -157,6 +159,12 @@ def test_a_mask_with_one_grey_pixel_is_not_called_empty() -> None:
     mask = Image.new("L", (9, 9))
     mask.putpixel((4, 4), 1)
     assert not prepared(Image.new("RGB", (9, 9)), mask)[JOB].warnings
+
+
+@pytest.mark.parametrize(("strength", "left"), [(0.25, 1), (0.5, 2), (0.9999, 3), (1.0, 4)])
+def test_the_strength_leaves_the_last_noise_levels(strength: float, left: int) -> None:
+    state = prepared(Image.new("RGB", (8, 8)), Image.new("L", (8, 8), 255), strength=strength)
+    assert state[SIGMAS] == SIGMAS_DOWN[4 - left :]
 
 
 @pytest.mark.parametrize("content", ["fill", "latent_noise", "latent_nothing"])

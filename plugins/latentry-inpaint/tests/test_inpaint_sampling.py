@@ -94,26 +94,17 @@ def test_the_model_sees_the_known_under_its_noise_but_pure_noise_at_first() -> N
     assert seen == [99.0, 10.5]
 
 
-def test_strength_one_starts_from_noise_alone_over_all_levels() -> None:
-    state = start(state_for(1.0))
-    assert state[SIGMAS] == SIGMAS_DOWN
-    assert state[LATENTS] == 2 * sqrt(1 + 14**2)
+def test_strength_one_starts_from_noise_alone() -> None:
+    assert start(state_for(1.0))[LATENTS] == 2 * sqrt(1 + 14**2)
 
 
-def test_a_lower_strength_starts_from_the_noised_picture_on_the_way() -> None:
-    state = start(state_for(0.5))
-    assert state[SIGMAS] == SIGMAS_DOWN[2:]
-    assert state[LATENTS] == 0.5 + 1.5 * 2
-
-
-def test_just_below_one_starts_from_the_noised_picture() -> None:
-    state = start(state_for(0.9999))
-    assert state[SIGMAS] == SIGMAS_DOWN[1:]
-    assert state[LATENTS] == 0.5 + 5 * 2
+@pytest.mark.parametrize("strength", [0.5, 0.9999])
+def test_a_lower_strength_starts_from_the_noised_picture(strength: float) -> None:
+    assert start(state_for(strength))[LATENTS] == 0.5 + 14 * 2
 
 
 def test_a_flow_model_starts_on_the_line_between_picture_and_noise() -> None:
-    assert start(state_for(0.5, space="flow"))[LATENTS] == -0.5 * 0.5 + 1.5 * 2
+    assert start(state_for(0.5, space="flow"))[LATENTS] == (1 - 14) * 0.5 + 14 * 2
     assert start(state_for(1.0, space="flow"))[LATENTS] == 14 * 2
 
 
@@ -125,7 +116,7 @@ def test_what_is_under_the_mask_is_noised_as_the_content_says(
     content: str, clean: float, mask: float
 ) -> None:
     state = state_for(0.5, content=content).put(MASK_LATENTS, mask)
-    assert start(state)[LATENTS] == (1 - mask) * 0.5 + mask * clean + 1.5 * 2
+    assert start(state)[LATENTS] == (1 - mask) * 0.5 + mask * clean + 14 * 2
 
 
 @pytest.mark.parametrize("content", ["original", "fill", "latent_noise", "latent_nothing"])

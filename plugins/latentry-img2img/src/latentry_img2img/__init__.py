@@ -22,6 +22,7 @@ from latentry_sdk import (
 STAGES = (
     "read_images",
     "img2img.prepare",
+    "prompt",
     "load",
     "@encode_prompt",
     "@encode_image",
@@ -57,16 +58,16 @@ def register_stages() -> tuple[StageSpec, ...]:
         StageSpec(
             "img2img.prepare",
             prepare,
-            needs=(JOB, INPUTS),
-            gives=(SOURCE, SIZE, CONTENT),
-            description="Fit the picture to a size the model takes",
+            needs=(JOB, INPUTS, SIGMAS),
+            gives=(SOURCE, SIZE, CONTENT, SIGMAS),
+            description="Fit the picture to a size the model takes, and cut the noise levels to the strength",
         ),
         StageSpec(
             "img2img.start",
             start,
             needs=(JOB, NOISE, SIGMAS, KNOWN),
-            gives=(LATENTS, SIGMAS),
-            description="Noise the picture as far as the strength says",
+            gives=(LATENTS,),
+            description="Noise the picture",
         ),
         StageSpec(
             "img2img.crop", crop, needs=(IMAGES, CONTENT), gives=(IMAGES,), description="Cut off the padding"

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from latentry_img2img.options import Img2ImgOptions, ResizeMode
-from latentry_sdk import IMAGES, INPUTS, JOB, SIZE, SOURCE, Job, Key, State
+from latentry_sdk import IMAGES, INPUTS, JOB, SIGMAS, SIZE, SOURCE, Job, Key, State
+from latentry_sdk.noising import levels_left
 from latentry_sdk.pictures import Size, asked_size, extended, fitting_size, padded, padded_size, resized
 
 if TYPE_CHECKING:
@@ -14,14 +15,18 @@ CONTENT = Key[Size]("img2img.content")
 
 
 def prepare(state: State) -> State:
-    """The source: at the size asked for, else at the picture's own, padded to what the model takes."""
-    job = state[JOB]
+    """The source: at the size asked for, else at the picture's own, padded to what the model takes.
+
+    The noise levels that the strength leaves: a prompt's schedule is laid over the steps that run.
+    """
+    job, options = state[JOB], state[JOB].options(Img2ImgOptions)
+    sigmas = levels_left(state[SIGMAS], options.strength)
     picture = opaque(state[INPUTS]["image"], job)
     content = asked_size(job, picture.size)
     size = padded_size(content, job.plan.detected.multiple)
     job.apply("size", list(content))
-    source = padded(fitted(picture, content, job.options(Img2ImgOptions).resize_mode), size)
-    return state.put(SOURCE, source).put(SIZE, size).put(CONTENT, content)
+    source = padded(fitted(picture, content, options.resize_mode), size)
+    return state.put(SOURCE, source).put(SIZE, size).put(CONTENT, content).put(SIGMAS, sigmas)
 
 
 def crop(state: State) -> State:

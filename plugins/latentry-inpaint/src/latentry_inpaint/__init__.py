@@ -26,6 +26,7 @@ from latentry_sdk import (
 STAGES = (
     "read_images",
     "inpaint.prepare",
+    "prompt",
     "load",
     "@encode_prompt",
     "@encode_image",
@@ -65,16 +66,16 @@ def register_stages() -> tuple[StageSpec, ...]:
         StageSpec(
             "inpaint.prepare",
             prepare,
-            needs=(JOB, INPUTS),
-            gives=(SOURCE, MASK, SIZE, ORIGINAL, CHANGE, CONTENT),
-            description="Fit picture and mask to a size the model takes",
+            needs=(JOB, INPUTS, SIGMAS),
+            gives=(SOURCE, MASK, SIZE, ORIGINAL, CHANGE, CONTENT, SIGMAS),
+            description="Fit picture and mask to a size the model takes, and cut the noise levels",
         ),
         StageSpec(
             "inpaint.start",
             start,
             needs=(JOB, NOISE, SIGMAS, KNOWN, MASK_LATENTS),
-            gives=(LATENTS, SIGMAS),
-            description="Noise what is under the mask as far as the strength says",
+            gives=(LATENTS,),
+            description="Noise what is under the mask",
         ),
         StageSpec(
             "inpaint.keep",

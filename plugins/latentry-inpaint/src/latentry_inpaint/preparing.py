@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from latentry_inpaint.filling import filled
 from latentry_inpaint.masks import effective, is_full, padded_black, resized_mask
 from latentry_inpaint.options import InpaintOptions
-from latentry_sdk import INPUTS, JOB, MASK, SIZE, SOURCE, InvalidInput, Job, Key, State
+from latentry_sdk import INPUTS, JOB, MASK, SIGMAS, SIZE, SOURCE, InvalidInput, Job, Key, State
+from latentry_sdk.noising import levels_left
 from latentry_sdk.pictures import Size, asked_size, padded, padded_size, resized, shown_size
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ CONTENT = Key[Size]("inpaint.content")
 
 
 def prepare(state: State) -> State:
-    """Working copies of picture and mask: padded at their own size, or resized to the size asked for."""
+    """Working copies of picture and mask: padded at their own size, or resized to the size asked for.
+
+    The noise levels that the strength leaves: a prompt's schedule is laid over the steps that run.
+    """
     job, inputs = state[JOB], state[INPUTS]
     original, mask, options = inputs["image"], inputs["mask"], job.options(InpaintOptions)
     if original.size != mask.size:
@@ -39,6 +43,7 @@ def prepare(state: State) -> State:
     if fills(small, options):
         source = filled(source, small)
     state = state.put(ORIGINAL, original).put(CHANGE, change).put(CONTENT, content)
+    state = state.put(SIGMAS, levels_left(state[SIGMAS], options.strength))
     return state.put(SIZE, size).put(SOURCE, source).put(MASK, small)
 
 

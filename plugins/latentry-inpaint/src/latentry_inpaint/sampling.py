@@ -2,20 +2,20 @@
 
 from latentry_inpaint.options import Content, InpaintOptions
 from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS, Denoise, State, X
-from latentry_sdk.noising import levels_left, noised, pure_noise
+from latentry_sdk.noising import noised, pure_noise
 
 
 def start(state: State) -> State:
-    """Cut the noise levels to the strength; start from noise alone at 1, else from the noised content."""
+    """Start from noise alone at strength 1, else from the noised content."""
     job, options = state[JOB], state[JOB].options(InpaintOptions)
     space, noise = job.plan.detected.model_range.space, state[NOISE].initial()
-    sigmas = levels_left(state[SIGMAS], options.strength)
+    first = state[SIGMAS][0]
     if options.strength == 1:
-        latents = pure_noise(noise, sigmas[0], space=space)
+        latents = pure_noise(noise, first, space=space)
     else:
         clean = masked_content(options.content, known=state[KNOWN], mask=state[MASK_LATENTS], noise=noise)
-        latents = noised(clean, noise, sigmas[0], space=space)
-    return state.put(SIGMAS, sigmas).put(LATENTS, latents)
+        latents = noised(clean, noise, first, space=space)
+    return state.put(LATENTS, latents)
 
 
 def masked_content(content: Content, *, known: X, mask: X, noise: X) -> X:

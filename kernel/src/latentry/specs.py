@@ -66,13 +66,14 @@ class SchedulerSpec(Configurable):
 class SamplerSpec(Configurable):
     """A solver: `sample(denoise, x, sigmas, *, on_step, [noise,] **declared options) -> x`.
 
-    `order` is its order of accuracy in the step size; a `stochastic` one takes `noise(now, nxt)`.
+    `order` is its order of accuracy in the step size; a `stochastic` one takes `noise(now, nxt)`, and a
+    "brownian" one asks about intervals that overlap, and wants them to be of one motion over sigma.
     `label` is the name other programs know it by, written to image metadata.
     """
 
     sample: Callable[..., Any]
     order: int = 1
-    stochastic: bool = False
+    stochastic: bool | Literal["brownian"] = False
     spaces: frozenset[str] = frozenset({"ve"})
     label: str = ""
     aliases: tuple[str, ...] = ()
@@ -136,6 +137,7 @@ class InputSpec:
 class TaskSpec(Configurable):
     """What a user can ask for: the stages in order, by name; `@role` is the model family's stage for it.
 
+    A name that ends in `?` is left out where no plugin gives that stage.
     `check(request, options)` refuses, with a `UserError`, what no single field can; `model` is the
     reference used when the user names none; `formats` are file formats, the default first.
     """

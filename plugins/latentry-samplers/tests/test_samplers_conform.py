@@ -11,25 +11,57 @@ import torch
 from pydantic import ValidationError
 
 import latentry_samplers
+from latentry_samplers.catalogue import DISTILLED, ORDINARY, STOCHASTIC
 from latentry_sdk import Number, Options, SamplerSpec
-from latentry_sdk.testing import Gaussian, SamplerConformance, heavy_imports, measured_order
+from latentry_sdk.testing import Gaussian, SamplerConformance, SamplerContract, heavy_imports, measured_order
 
 SAMPLERS = {spec.name: spec for spec in latentry_samplers.register_samplers()}
 
 
-class FullNoise(Options):
-    """DDIM as DDPM."""
+class Half(Options):
+    """Half of the noise is fresh."""
 
-    eta: Number = 1.0
+    eta: Number = 0.5
 
 
-DDPM = replace(SAMPLERS["ddim"], name="ddpm", options=FullNoise)
+class Variant(Options):
+    """Another way to the same equation."""
+
+    eta: Number = 0.7
+    variant: str = "heun"
+
+
+class Cool(Options):
+    """Little noise is fresh."""
+
+    tau: Number = 0.6
+
+
+VARIANTS = [
+    replace(SAMPLERS["ddim"], name="ddim_half", options=Half),
+    replace(SAMPLERS["dpmpp_sde"], name="dpmpp_sde_half", options=Half),
+    replace(SAMPLERS["dpmpp_2m_sde"], name="dpmpp_2m_sde_variant", options=Variant),
+    replace(SAMPLERS["sa_solver"], name="sa_solver_cool", options=Cool),
+]
+
+
+def named(spec: SamplerSpec) -> str:
+    return spec.name
 
 
 class TestSamplers(SamplerConformance):
-    """The five, and DDIM with noise."""
+    """Solvers keep the contract and their claims, by default and with other options."""
 
-    @pytest.fixture(params=[*SAMPLERS.values(), DDPM], ids=lambda spec: spec.name)
+    @pytest.fixture(params=[*ORDINARY, *STOCHASTIC, *VARIANTS], ids=named)
+    def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
+        spec: SamplerSpec = request.param
+        return spec
+
+
+class TestDistilled(SamplerContract):
+    """Samplers for distilled models keep the contract; more and smaller steps are not what they are for."""
+
+    @pytest.fixture(params=DISTILLED, ids=named)
     def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
         spec: SamplerSpec = request.param
         return spec
@@ -40,6 +72,23 @@ def test_a_wrong_order_claim_fails(name: str, claim: int) -> None:
     wrong = replace(SAMPLERS[name], order=claim)
     with pytest.raises(AssertionError, match=f"claims {claim}"):
         SamplerConformance().test_its_order_of_accuracy_is_as_claimed(wrong)
+
+
+def test_a_brownian_sampler_needs_one_path_for_its_order() -> None:
+    wrong = replace(SAMPLERS["dpmpp_sde"], stochastic=True)
+    with pytest.raises(AssertionError, match="claims 2"):
+        SamplerConformance().test_its_order_of_accuracy_is_as_claimed(wrong)
+
+
+def test_a_sampler_with_the_wrong_noise_breaks_the_contract() -> None:
+    def loud(denoise: Any, x: Any, sigmas: Any, *, noise: Any, **on_step: Any) -> Any:
+        return SAMPLERS["lcm"].sample(
+            denoise, x, sigmas, noise=lambda now, nxt: noise(now, nxt) * 1.01, **on_step
+        )
+
+    wrong = SamplerSpec("loud", loud, stochastic=True)
+    with pytest.raises(AssertionError):
+        SamplerContract().test_every_level_has_the_noise_that_its_sigma_says(wrong)
 
 
 def test_a_sampler_wrong_in_flow_space_cannot_claim_it() -> None:
@@ -106,21 +155,57 @@ def test_numpy_and_torch_give_what_floats_give(spec: SamplerSpec, dtype: str) ->
     assert array.tolist() == tensor.tolist() == starts
 
 
-def test_ddim_without_eta_is_euler() -> None:
-    sigmas, denoise = (10.0, 5.0, 2.0, 0.5, 0.0), Gaussian().denoise
+def end(name: str, **options: Any) -> float:
+    """Where a sampler ends with options, from the same start and with the same noise."""
+    pieces = iter((0.4, -1.2, 0.7, 0.1))
+    spec = SAMPLERS[name]
+    noise: dict[str, Any] = {"noise": lambda now, nxt: next(pieces)} if spec.stochastic else {}
+    found: float = spec.sample(Gaussian().denoise, 3.0, (10.0, 5.0, 2.0, 0.5, 0.0), **noise, **options)
+    return found
 
+
+@pytest.mark.parametrize(
+    ("one", "options", "other", "others"),
+    [
+        ("ddim", {"eta": 0.0}, "euler", {}),
+        ("ddim", {"eta": 1.0}, "ddpm", {}),
+        ("ddpm", {}, "euler_ancestral", {"eta": 1.0}),
+        ("euler_ancestral", {"eta": 0.0}, "euler", {}),
+        ("dpm_2_ancestral", {"eta": 0.0}, "dpm_2", {}),
+        ("res_multistep_ancestral", {"eta": 0.0}, "res_multistep", {}),
+        ("dpmpp_2m_sde", {"eta": 0.0}, "dpmpp_2m", {}),
+        ("dpmpp_2m_sde", {"eta": 0.0, "variant": "heun"}, "res_multistep", {}),
+        ("dpmpp_2m_sde", {"variant": "heun"}, "dpmpp_2m_sde_heun", {}),
+        ("dpmpp_sde", {"eta": 0.0}, "dpmpp_2s_ancestral", {"eta": 0.0}),
+        ("gradient_estimation", {"gamma": 1.0}, "euler", {}),
+        ("lms", {"order": 1}, "euler", {}),
+        ("deis", {"order": 1}, "euler", {}),
+        ("ipndm_v", {}, "lms", {}),
+        ("tcd", {"eta": 0.0}, "euler", {}),
+    ],
+)
+def test_samplers_meet_where_their_options_make_them_the_same(
+    one: str, options: dict[str, Any], other: str, others: dict[str, Any]
+) -> None:
+    assert end(one, **options) == pytest.approx(end(other, **others), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, spec in SAMPLERS.items() if "eta" in spec.options.model_fields]
+)
+def test_without_fresh_noise_none_is_drawn(name: str) -> None:
     def noise(now: float, nxt: float) -> float:
         raise AssertionError("noise was asked for")
 
-    ddim = SAMPLERS["ddim"].sample(denoise, 3.0, sigmas, noise=noise)
-    assert ddim == SAMPLERS["euler"].sample(denoise, 3.0, sigmas)
+    SAMPLERS[name].sample(Gaussian().denoise, 3.0, (10.0, 5.0, 2.0, 0.5, 0.0), noise=noise, eta=0.0)
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.1, float("nan"), True, "much"])
 def test_an_eta_out_of_range_is_refused(eta: object) -> None:
-    for name in ("ddim", "euler_ancestral"):
-        with pytest.raises(ValidationError):
-            SAMPLERS[name].options.model_validate({"eta": eta})
+    for spec in SAMPLERS.values():
+        if "eta" in spec.options.model_fields:
+            with pytest.raises(ValidationError):
+                spec.options.model_validate({"eta": eta})
 
 
 def test_names_other_programs_use_are_unique() -> None:
@@ -128,6 +213,15 @@ def test_names_other_programs_use_are_unique() -> None:
     assert len(names) == len(set(names))
     assert all(name == name.lower() for name in names)
     assert {spec.label.lower() for spec in SAMPLERS.values()} <= set(names)
+
+
+def test_the_names_of_a1111_are_found() -> None:
+    found = {alias for spec in SAMPLERS.values() for alias in (spec.name, *spec.aliases)}
+    known = (
+        "DPM++ 2M, DPM++ SDE, DPM++ 2M SDE, DPM++ 2M SDE Heun, DPM++ 2S a, DPM++ 3M SDE, Euler a, Euler, "
+        "LMS, Heun, DPM2, DPM2 a, DPM fast, DDIM, UniPC, LCM"
+    )
+    assert {name.lower() for name in known.split(", ")} <= found
 
 
 def test_loading_the_samplers_imports_nothing_heavy() -> None:

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from latentry_sdk import DENOISE, JOB, MASK_LATENTS, MASKED_LATENTS, NOISE, PLACED
+from latentry_sdk import DENOISE, JOB, MASK_LATENTS, MASKED_LATENTS, NOISE, PLACED, Job
 from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.embedding import EmbeddingCache
-from latentry_stable_diffusion.noise import noise
+from latentry_stable_diffusion.noise import BrownianNoise, noise
 from latentry_stable_diffusion.prompts import encode_prompt
 
 ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0}
@@ -146,3 +148,56 @@ def test_the_initial_noise_stays_and_later_noise_is_fresh(tiny, start):
     assert drawn.initial().equal(first)
     assert not second.equal(first)
     assert not third.equal(second)
+
+
+def brownian(seeds=(7, 8), highest=15.0):
+    return BrownianNoise(seeds, (4, 8, 8), "cpu", highest)
+
+
+def test_a_brownian_sampler_gets_one_motion_an_image(tiny, start):
+    plain = start(tiny("sd1").folder)
+    plan = plain[JOB].plan
+    plan = replace(plan, sampler=replace(plan.sampler, stochastic="brownian"))
+    asked = plain.put(JOB, Job("test", plan, notify=lambda event: None))
+    assert not isinstance(noise(plain)[NOISE], BrownianNoise)
+    drawn = noise(asked)[NOISE]
+    assert isinstance(drawn, BrownianNoise)
+    assert drawn.initial().equal(noise(plain)[NOISE].initial())
+    highest = plan.detected.model_range.sigma_max
+    assert drawn.between(highest, 0.0).isfinite().all()
+
+
+def test_parts_of_a_brownian_motion_add_up():
+    drawn = brownian()
+    whole, upper, lower = drawn.between(4.0, 1.0), drawn.between(4.0, 3.0), drawn.between(3.0, 1.0)
+    torch.testing.assert_close(whole * 3**0.5, upper + lower * 2**0.5)
+
+
+def test_a_brownian_motion_does_not_depend_on_the_order_of_questions():
+    asked = [(9.0, 4.0), (4.0, 0.5), (9.0, 6.0)]
+    one, other = brownian(), brownian()
+    forth = [one.between(*interval) for interval in asked]
+    back = [other.between(*interval) for interval in reversed(asked)]
+    assert all(a.equal(b) for a, b in zip(forth, reversed(back), strict=True))
+
+
+def test_brownian_noise_is_unit_normal_and_fresh_in_each_interval():
+    drawn = BrownianNoise(range(4), (4, 32, 32), "cpu", 15.0)
+    steps = torch.stack([drawn.between(*interval) for interval in ((15.0, 7.0), (7.0, 6.9), (6.9, 0.03))])
+    table = torch.corrcoef(torch.cat([steps.flatten(1), drawn.initial().flatten()[None]]))
+    torch.testing.assert_close(table, torch.eye(4), rtol=0, atol=5 / 16384**0.5)
+    torch.testing.assert_close(steps.std(dim=(1, 2, 3, 4)), torch.ones(3), rtol=0, atol=5 / 32768**0.5)
+
+
+def test_brownian_noise_of_an_image_is_that_of_its_seed_alone():
+    together, alone = brownian(), brownian(seeds=(8,))
+    assert together.initial()[1:].equal(alone.initial())
+    assert together.between(3.0, 1.0)[1:].equal(alone.between(3.0, 1.0))
+
+
+def test_brownian_noise_is_that_of_diffusers():
+    from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
+
+    theirs = BrownianTreeNoiseSampler(torch.zeros(2, 4, 8, 8), 0.0, 15.0, seed=[7, 8])
+    for now, nxt in ((9.0, 4.0), (9.0, 6.5), (4.0, 0.5)):
+        torch.testing.assert_close(brownian().between(now, nxt), theirs(torch.tensor(now), torch.tensor(nxt)))

@@ -9,7 +9,8 @@ from latentry_sdk.testing.imports import HEAVY, heavy_imports  # noqa: E402
 from latentry_sdk.testing.problems import Gaussian, Mixture  # noqa: E402
 from latentry_sdk.testing.ranges import flow_range, stable_diffusion_range  # noqa: E402
 from latentry_sdk.testing.row import Row  # noqa: E402
-from latentry_sdk.testing.samplers import SamplerConformance, measured_order  # noqa: E402
+from latentry_sdk.testing.samplers import SamplerConformance, SamplerContract  # noqa: E402
+from latentry_sdk.testing.samplers_order import measured_order  # noqa: E402
 from latentry_sdk.testing.schedulers import SchedulerConformance  # noqa: E402
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Mixture",
     "Row",
     "SamplerConformance",
+    "SamplerContract",
     "SchedulerConformance",
     "flow_range",
     "heavy_imports",

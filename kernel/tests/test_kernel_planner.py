@@ -10,10 +10,13 @@ from pydantic import Field, ValidationError
 from latentry import Config, Host, Request, UserError
 from latentry.errors import InvalidModel, InvalidRequest, PluginError, Unavailable, UnknownName
 from latentry_sdk import (
+    ARTIFACTS,
+    Artifact,
     Count,
     DeviceReport,
     DeviceSpec,
     InputSpec,
+    Key,
     Memory,
     ModelFamily,
     OptimizerSpec,
@@ -461,3 +464,25 @@ def test_a_tasks_own_check_refuses_what_no_field_can(open_host: Make, plugin: Ma
     assert host.plan(Request(task="deep", batch=3))
     with pytest.raises(InvalidRequest, match="too deep for so many"):
         host.plan(Request(task="deep", batch=3, options={"deep": {"depth": 9}}))
+
+
+def test_an_optional_stage_runs_where_a_plugin_gives_it_and_is_left_out_elsewhere(
+    open_host: Make, plugin: Make
+) -> None:
+    ring = Key[str]("mark")
+    mark = StageSpec("mark", lambda state: state.put(ring, "was here"), gives=(ring,))
+    last = StageSpec(
+        "last", lambda state: state.put(ARTIFACTS, (Artifact(state.get(ring, "").encode(), "a/x", 0),))
+    )
+    task = TaskSpec("marked", ("mark?", "last"), formats=("x",), model="toy")
+    stages = {"register_stages": lambda: [last], "register_tasks": lambda: [task]}
+    marking = plugin("marking", register_stages=lambda: [mark])
+    request = Request(task="marked")
+    with_it, without = open_host(plugin("tasks", **stages), marking), open_host(plugin("tasks", **stages))
+    assert [stage.name for stage in with_it.plan(request).stages] == ["mark", "last"]
+    assert with_it.run(request).artifacts[0].data == b"was here"
+    assert without.run(request).artifacts[0].data == b""
+    with pytest.raises(UnknownName, match="unknown stage 'mark'"):
+        open_host(plugin("strict", register_tasks=lambda: [TaskSpec("strict", ("mark",), model="toy")])).plan(
+            Request(task="strict")
+        )

@@ -85,7 +85,8 @@ class Planner:
         raise UserError(f"{header.path.name} is of no installed model family ({families})")
 
     def _stages(self, task: specs.TaskSpec, family: specs.ModelFamily) -> tuple[specs.StageSpec, ...]:
-        stages = tuple(self._stage(name, task, family) for name in task.stages)
+        absent = {name for name in task.stages if name[-1] == "?" and name[:-1] not in self.registry.stages}
+        stages = tuple(self._stage(name, task, family) for name in task.stages if name not in absent)
         given = set(FROM_THE_START)
         for stage in stages:
             if missing := [key.name for key in stage.needs if key.name not in given]:
@@ -95,7 +96,7 @@ class Planner:
 
     def _stage(self, name: str, task: specs.TaskSpec, family: specs.ModelFamily) -> specs.StageSpec:
         if not name.startswith("@"):
-            return self.registry.stages.find(name)
+            return self.registry.stages.find(name.removesuffix("?"))
         role = name[1:]
         if role not in family.roles:
             raise InvalidRequest(

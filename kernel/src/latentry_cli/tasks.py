@@ -61,7 +61,8 @@ def _owners(host: Host, task: TaskSpec) -> Mapping[tuple[str, str], str]:
         "as_json",
         *(f"input_{spec.name}" for spec in task.inputs),
     }
-    stages = [host.registry.stages[name] for name in task.stages if name in host.registry.stages]
+    names = [name.removesuffix("?") for name in task.stages]
+    stages = [host.registry.stages[name] for name in names if name in host.registry.stages]
     specs: list[TaskSpec | StageSpec] = [task, *stages]
     found: dict[tuple[str, str], str] = {}
     for spec in specs:

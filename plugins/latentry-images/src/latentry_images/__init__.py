@@ -81,5 +81,5 @@ def write_images(state: State) -> State:
     for index, image in enumerate(images):
         job.check_cancelled()
         artifacts.append(encode(image, job, index, quality))
-        job.notify(ImageReady(job.id, index, job.plan.seeds[index]))
+        job.notify(ImageReady(job.id, index, artifacts[-1].seed))
     return state.put(ARTIFACTS, tuple(artifacts))

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,6 +35,12 @@ def texts(job: Job, index: int) -> tuple[str, str]:
     return job.plan.request.prompt, job.plan.request.negative
 
 
+def seed_of(job: Job, index: int) -> int:
+    """The seed an image was made from: the plan's, unless a stage took others."""
+    seeds: Sequence[int] = job.applied.get("seeds", job.plan.seeds)
+    return seeds[index]
+
+
 def settings(job: Job, index: int, size: tuple[int, int]) -> Mapping[str, Any]:
     """The values of the last line, by the names that A1111 gives them."""
     plan, applied = job.plan, job.applied
@@ -44,7 +50,8 @@ def settings(job: Job, index: int, size: tuple[int, int]) -> Mapping[str, Any]:
         "Sampler": plan.sampler.label or plan.sampler.name,
         "Schedule type": plan.scheduler.label or plan.scheduler.name,
         "CFG scale": plan.request.guidance,
-        "Seed": plan.seeds[index],
+        "Seed": seed_of(job, index),
+        **_variation(applied, index),
         "Size": "x".join(map(str, size)),
         "Model hash": str(applied.get("model", {}).get("sha256") or "").removeprefix("sha256:")[:10],
         "Model": path.stem if path.suffix == ".safetensors" else path.name,
@@ -62,7 +69,7 @@ def document(job: Job, index: int) -> str:
     whole = {
         "latentry": host_version(),
         "request": request,
-        "seed": job.plan.seeds[index],
+        "seed": seed_of(job, index),
         "applied": job.applied,
     }
     return json.dumps(whole, default=str)
@@ -81,6 +88,13 @@ def host_version() -> str:
         return version("latentry")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _variation(applied: Mapping[str, Any], index: int) -> Mapping[str, Any]:
+    found = applied.get("variation")
+    if not found:
+        return {}
+    return {"Variation seed": found["seeds"][index], "Variation seed strength": found["strength"]}
 
 
 def _prompt(text: str, room: int | None) -> str:

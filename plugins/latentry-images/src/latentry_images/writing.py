@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING, Any
 
-from latentry_images.metadata import document, parameters_text
+from latentry_images.metadata import document, parameters_text, seed_of
 from latentry_images.reading import decoding, opened
 from latentry_sdk import Artifact, InvalidRequest, Job, UnknownName
 
@@ -32,7 +32,7 @@ def encode(image: "Image", job: Job, index: int, quality: int) -> Artifact:
         text = parameters_text(job, index, image.size, room=ROOM)
         job.warn("JPEG has no room for so long a prompt: other programs will read its beginning only")
     data = as_bytes(image, form, (text, document(job, index)), quality)
-    return Artifact(data, f"image/{form}", job.plan.seeds[index])
+    return Artifact(data, f"image/{form}", seed_of(job, index))
 
 
 def as_bytes(image: "Image", form: str, records: tuple[str, str], quality: int) -> bytes:

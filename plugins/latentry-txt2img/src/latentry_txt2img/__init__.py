@@ -4,10 +4,11 @@ from latentry_sdk import JOB, LATENTS, NOISE, SIGMAS, StageSpec, TaskSpec, hooki
 from latentry_txt2img.starting import start
 
 STAGES = (
-    "prompt",
+    "prompt?",
     "load",
     "@encode_prompt",
     "@noise",
+    "variation?",
     "@denoise",
     "txt2img.start",
     "sample",

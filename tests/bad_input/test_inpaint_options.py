@@ -23,6 +23,8 @@ OPTIONS: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("inpaint", "binarise"): NO_FLAG,
     ("inpaint", "invert"): NO_FLAG,
     ("inpaint", "mask_blur"): (*NO_COUNT, 65, 10_000),
+    ("inpaint", "full_res"): NO_FLAG,
+    ("inpaint", "padding"): (*NO_COUNT, 16_385, 10**6),
 }
 
 COMMANDS = (
@@ -30,6 +32,8 @@ COMMANDS = (
     ("inpaint", "--mask-blur=-1", "0"),
     ("inpaint", "--strength=1.0001", "1"),
     ("inpaint", "--content=nonsense", "latent_noise"),
+    ("inpaint", "--padding=-1", "0"),
+    ("inpaint", "--padding=1000000", "16384"),
     ("img2img", "--strength=0", "0"),
     ("img2img", "--strength=nan", "strength"),
     ("img2img", "--resize-mode=stretch", "fixed"),
@@ -95,3 +99,17 @@ def test_a_picture_that_one_side_blows_up_is_refused(trial: "Trial", task: str) 
 def test_the_largest_blur_takes_any_aspect(trial: "Trial", size: tuple[int, int]) -> None:
     asked = fields("inpaint", size, mask_blur=64, content="fill", strength=0.5)
     assert trial.accepted(**asked, width=64, height=64).artifacts[0].open().size == size
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (1, 10_000), (10_000, 1)], ids=str)
+@pytest.mark.parametrize("mask", ["empty", "full", "one pixel"])
+def test_padding_larger_than_the_picture_is_cut_to_it(
+    trial: "Trial", size: tuple[int, int], mask: str
+) -> None:
+    asked = fields("inpaint", size, full_res=True, padding=16_384)
+    where = asked["mask"] = Image.new("L", size, 255 if mask == "full" else 0)
+    if mask == "one pixel":
+        where.putpixel((0, 0), 255)
+    result = trial.accepted(**asked, width=64, height=64)
+    assert result.applied["frame"] == [0, 0, *size]
+    assert result.artifacts[0].open().size == size

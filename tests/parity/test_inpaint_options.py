@@ -27,6 +27,8 @@ OPTIONS = st.fixed_dictionaries(
         "binarise": st.booleans(),
         "invert": st.booleans(),
         "mask_blur": st.integers(0, 6),
+        "full_res": st.booleans(),
+        "padding": st.sampled_from([0, 3, 32, 16384]),
     },
 )
 
@@ -105,3 +107,23 @@ def test_the_content_under_the_mask_makes_another_picture(
         assert result.applied["options"]["inpaint"]["content"] == each
         results.append(result.artifacts[0].open().tobytes())
     assert results[0] != results[1]
+
+
+@every_kind_of_model
+def test_the_crop_paints_the_mask_at_the_models_size(
+    host: Host, small: Callable[[str], Any], watcher: Any, name: str
+) -> None:
+    image, mask = picture(150, 90, 3), np.zeros((90, 150), np.uint8)
+    mask[40:50, 100:110] = 255
+    result = painted(host, small(name).folder, image, mask, {"full_res": True, "padding": 11})
+    assert result.applied["frame"] == [89, 29, 121, 61]
+    assert watcher.decoded[0].size == (64, 64)
+    after = np.asarray(result.artifacts[0].open())
+    assert np.array_equal(after[mask == 0], image[mask == 0])
+    assert (after != image)[mask == 255].any(axis=-1).mean() > 0.9
+
+
+def test_padding_without_a_crop_is_told_to_have_no_effect(host: Host, small: Callable[[str], Any]) -> None:
+    image, mask = picture(8, 8, 3), np.full((8, 8), 255, np.uint8)
+    warnings = painted(host, small("sd").folder, image, mask, {"padding": 5}).warnings
+    assert warnings == ("padding has no effect without full_res",)

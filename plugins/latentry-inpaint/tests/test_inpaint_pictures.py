@@ -12,17 +12,20 @@ from PIL import Image
 
 from latentry_inpaint.compositing import composite
 from latentry_inpaint.options import InpaintOptions
-from latentry_inpaint.preparing import CONTENT, prepare
+from latentry_inpaint.preparing import CHANGE, FRAME, prepare
 from latentry_sdk import IMAGES, INPUTS, JOB, MASK, SIGMAS, SIZE, SOURCE, InvalidInput, State
 
 SIGMAS_DOWN = (14.0, 5.0, 1.5, 0.4, 0.0)
 sides = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 23]) | st.integers(1, 40)
 
 
-def job_for(width: int | None = None, height: int | None = None, **options: Any) -> Any:
+def job_for(
+    width: int | None = None, height: int | None = None, native: tuple[int, int] = (64, 64), **options: Any
+) -> Any:
     request = SimpleNamespace(width=width, height=height, batch=1)
     config = SimpleNamespace(max_megapixels=64)
-    plan = SimpleNamespace(request=request, detected=SimpleNamespace(multiple=8), config=config)
+    size = (width or native[0], height or native[1])
+    plan = SimpleNamespace(request=request, detected=SimpleNamespace(multiple=8), config=config, size=size)
     said: list[str] = []
     return SimpleNamespace(
         plan=plan,
@@ -62,17 +65,27 @@ def pictures_and_masks(draw: st.DrawFn) -> tuple[Image.Image, Image.Image]:
 
 
 asked_sizes = st.sampled_from([{}, {"width": 16, "height": 24}, {"width": 16}, {"height": 8}])
+asked_frames = asked_sizes | st.fixed_dictionaries(
+    {"full_res": st.just(True)},
+    optional={
+        "padding": st.sampled_from([0, 1, 5, 10_000]),
+        "width": st.just(24),
+        "height": st.just(16),
+        "mask_blur": st.integers(0, 3),
+    },
+)
 
 
 @settings(deadline=None)
-@given(pictures_and_masks(), asked_sizes, st.integers(1, 3))
+@given(pictures_and_masks(), asked_frames, st.integers(1, 3))
 @example((Image.new("RGBA", (1, 1), (9, 8, 7, 0)), Image.new("L", (1, 1), 0)), {}, 1)
+@example((Image.new("RGB", (9, 9)), Image.new("L", (9, 9), 0)), {"full_res": True}, 1)
 def test_pixels_outside_the_mask_are_bit_identical(
-    pair: tuple[Image.Image, Image.Image], asked: dict[str, int], batch: int
+    pair: tuple[Image.Image, Image.Image], asked: dict[str, Any], batch: int
 ) -> None:
     original, mask = pair
     state = painted(prepared(original, mask, **asked), batch)
-    before, outside = np.asarray(original), np.asarray(mask) == 0
+    before, outside = np.asarray(original), np.asarray(state[CHANGE]) == 0
     results = composite(state)[IMAGES]
     assert len(results) == batch
     for result in results:
@@ -96,10 +109,10 @@ def test_pixels_inside_the_mask_are_a_linear_blend(pair: tuple[Image.Image, Imag
     assert np.array_equal(result[full], made[full])
 
 
-@given(pictures_and_masks(), asked_sizes)
+@given(pictures_and_masks(), asked_frames)
 @settings(deadline=None)
 def test_the_model_gets_pictures_of_a_size_it_takes(
-    pair: tuple[Image.Image, Image.Image], asked: dict[str, int]
+    pair: tuple[Image.Image, Image.Image], asked: dict[str, Any]
 ) -> None:
     original, mask = pair
     state = prepared(original, mask, **asked)
@@ -116,7 +129,7 @@ def test_the_model_gets_pictures_of_a_size_it_takes(
 def test_padding_repeats_the_edge_and_does_not_change(pair: tuple[Image.Image, Image.Image]) -> None:
     original, mask = pair
     state = prepared(original, mask)
-    (width, height), (wide, high) = state[CONTENT], state[SIZE]
+    (width, height), (wide, high) = state[FRAME].content, state[SIZE]
     space = ((0, high - height), (0, wide - width))
     edge = np.pad(np.asarray(original.convert("RGB")), (*space, (0, 0)), mode="edge")
     assert np.array_equal(np.asarray(state[SOURCE]), edge)

@@ -2,7 +2,7 @@
 
 from latentry_inpaint.compositing import composite
 from latentry_inpaint.options import InpaintOptions, check
-from latentry_inpaint.preparing import CHANGE, CONTENT, ORIGINAL, prepare
+from latentry_inpaint.preparing import CHANGE, FRAME, ORIGINAL, prepare
 from latentry_inpaint.sampling import keep, start
 from latentry_sdk import (
     DENOISE,
@@ -67,7 +67,7 @@ def register_stages() -> tuple[StageSpec, ...]:
             "inpaint.prepare",
             prepare,
             needs=(JOB, INPUTS, SIGMAS),
-            gives=(SOURCE, MASK, SIZE, ORIGINAL, CHANGE, CONTENT, SIGMAS),
+            gives=(SOURCE, MASK, SIZE, ORIGINAL, CHANGE, FRAME, SIGMAS),
             description="Fit picture and mask to a size the model takes, and cut the noise levels",
         ),
         StageSpec(
@@ -87,7 +87,7 @@ def register_stages() -> tuple[StageSpec, ...]:
         StageSpec(
             "inpaint.composite",
             composite,
-            needs=(IMAGES, ORIGINAL, CHANGE, CONTENT),
+            needs=(IMAGES, ORIGINAL, CHANGE, FRAME),
             gives=(IMAGES,),
             description="Lay the original over what the mask leaves out",
         ),

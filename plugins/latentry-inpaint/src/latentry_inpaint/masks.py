@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from latentry_inpaint.framing import grown
 from latentry_inpaint.options import InpaintOptions
 from latentry_sdk.pictures import Size
 
@@ -44,17 +45,6 @@ def blurred(mask: "Image", deviation: int) -> "Image":
 def is_full(mask: "Image") -> bool:
     """Whether every pixel changes wholly."""
     return mask.getextrema() == (255, 255)
-
-
-def grown(box: tuple[int, int, int, int], count: int, within: Size) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) with `count` pixels more on each side, as far as there are any."""
-    left, top, right, bottom = box
-    return (
-        max(left - count, 0),
-        max(top - count, 0),
-        min(right + count, within[0]),
-        min(bottom + count, within[1]),
-    )
 
 
 def resized_mask(mask: "Image", size: Size) -> "Image":

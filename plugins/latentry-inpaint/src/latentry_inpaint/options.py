@@ -22,6 +22,12 @@ class InpaintOptions(Options):
     binarise: bool = Field(False, description="Make the mask black and white, at half, before all else")
     invert: bool = Field(False, description="Change what the mask leaves black instead")
     mask_blur: Count = Field(0, ge=0, le=64, description="Soften the mask's edge: deviation in pixels")
+    full_res: bool = Field(
+        False, description="Work at the mask's surroundings alone, at the size asked for or the model's own"
+    )
+    padding: Count = Field(
+        32, ge=0, le=16384, description="Pixels about the mask that are worked at in full resolution"
+    )
 
 
 def check(request: Request, options: InpaintOptions) -> None:

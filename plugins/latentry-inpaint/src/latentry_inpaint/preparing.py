@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from latentry_inpaint.filling import filled
+from latentry_inpaint.framing import Frame, framed
 from latentry_inpaint.masks import effective, is_full, padded_black, resized_mask
 from latentry_inpaint.options import InpaintOptions
 from latentry_sdk import INPUTS, JOB, MASK, SIGMAS, SIZE, SOURCE, InvalidInput, Job, Key, State
 from latentry_sdk.noising import levels_left
-from latentry_sdk.pictures import Size, asked_size, padded, padded_size, resized, shown_size
+from latentry_sdk.pictures import padded, resized, shown_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,12 +19,12 @@ ORIGINAL = Key["Image"]("inpaint.original")
 CHANGE = Key["Image"]("inpaint.change")
 """Where the original changes: L, 255 = wholly, of its size."""
 
-CONTENT = Key[Size]("inpaint.content")
-"""How much of SIZE holds the picture, from the upper left corner; the rest is padding."""
+FRAME = Key[Frame]("inpaint.frame")
+"""Which part of the original the working copies hold."""
 
 
 def prepare(state: State) -> State:
-    """Working copies of picture and mask: padded at their own size, or resized to the size asked for.
+    """Working copies of picture and mask, in their frame.
 
     The noise levels that the strength leaves: a prompt's schedule is laid over the steps that run.
     """
@@ -35,22 +36,30 @@ def prepare(state: State) -> State:
         )
     change = effective(mask, options)
     tell(job, change, options)
-    content = asked_size(job, original.size)
-    size = padded_size(content, job.plan.detected.multiple)
-    job.apply("size", list(size))
-    source = padded(resized(original.convert("RGB"), content), size)
-    small = padded_black(resized_mask(change, content), size)
+    frame = framed(job, change, options)
+    job.apply("size", list(frame.size))
+    job.apply("frame", list(frame.box))
+    source, small = working_copies(original, change, frame)
     if fills(small, options):
         source = filled(source, small)
-    state = state.put(ORIGINAL, original).put(CHANGE, change).put(CONTENT, content)
-    state = state.put(SIGMAS, levels_left(state[SIGMAS], options.strength))
-    return state.put(SIZE, size).put(SOURCE, source).put(MASK, small)
+    state = state.put(SIGMAS, levels_left(state[SIGMAS], options.strength)).put(SIZE, frame.size)
+    state = state.put(ORIGINAL, original).put(CHANGE, change).put(FRAME, frame)
+    return state.put(SOURCE, source).put(MASK, small)
+
+
+def working_copies(original: "Image", change: "Image", frame: Frame) -> "tuple[Image, Image]":
+    """What the frame holds of picture and mask, at its size; the padding repeats the picture and is kept."""
+    source = resized(original.crop(frame.box).convert("RGB"), frame.content)
+    small = resized_mask(change.crop(frame.box), frame.content)
+    return padded(source, frame.size), padded_black(small, frame.size)
 
 
 def tell(job: Job, change: "Image", options: InpaintOptions) -> None:
     """Warn of what was asked for and has no effect."""
     if change.getbbox() is None:
         job.warn("the mask is empty: no pixel is white, so the result equals the input")
+    if "padding" in options.model_fields_set and not options.full_res:
+        job.warn("padding has no effect without full_res")
     if options.content != "original" and options.strength == 1:
         job.warn(f"content {options.content} has no effect: strength 1 starts from noise alone")
     elif options.content == "fill" and is_full(change):

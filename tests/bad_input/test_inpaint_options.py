@@ -25,6 +25,8 @@ OPTIONS: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("inpaint", "mask_blur"): (*NO_COUNT, 65, 10_000),
     ("inpaint", "full_res"): NO_FLAG,
     ("inpaint", "padding"): (*NO_COUNT, 16_385, 10**6),
+    ("inpaint", "left"): (*NO_COUNT, 16_385, 10**6),
+    ("inpaint", "bottom"): (*NO_COUNT, 16_385, 10**6),
 }
 
 COMMANDS = (
@@ -34,6 +36,8 @@ COMMANDS = (
     ("inpaint", "--content=nonsense", "latent_noise"),
     ("inpaint", "--padding=-1", "0"),
     ("inpaint", "--padding=1000000", "16384"),
+    ("inpaint", "--left=-1", "0"),
+    ("inpaint", "--top=1000000", "16384"),
     ("img2img", "--strength=0", "0"),
     ("img2img", "--strength=nan", "strength"),
     ("img2img", "--resize-mode=stretch", "fixed"),
@@ -113,3 +117,25 @@ def test_padding_larger_than_the_picture_is_cut_to_it(
     result = trial.accepted(**asked, width=64, height=64)
     assert result.applied["frame"] == [0, 0, *size]
     assert result.artifacts[0].open().size == size
+
+
+def test_a_picture_with_nothing_to_paint_is_refused(trial: "Trial") -> None:
+    asked = {**fields("inpaint"), "mask": None}
+    assert "needs the input 'mask'" in trial.refused(before="read_images", **asked)
+    inverted = {**fields("inpaint", left=8, invert=True), "mask": None}
+    assert "invert" in trial.refused(before="read_images", **inverted)
+
+
+@pytest.mark.parametrize("full_res", [False, True], ids=["whole", "cropped"])
+def test_new_canvas_beyond_the_limit_is_refused(trial: "Trial", full_res: bool) -> None:
+    sides = dict.fromkeys(("left", "top", "right", "bottom"), 16_384)
+    assert "megapixels" in trial.refused(**fields("inpaint", full_res=full_res, **sides))
+    thin = fields("inpaint", (1, 20_000), full_res=full_res, left=4000)
+    assert "megapixels" in trial.refused(**thin)
+    batch = fields("inpaint", full_res=full_res, left=1200, top=1200)
+    assert "megapixels" in trial.refused(**batch, batch=64)
+
+
+def test_a_pixel_becomes_a_picture(trial: "Trial") -> None:
+    asked = {**fields("inpaint", (1, 1), left=31, bottom=63), "mask": None}
+    assert trial.accepted(**asked).artifacts[0].open().size == (32, 64)

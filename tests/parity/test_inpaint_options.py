@@ -16,7 +16,7 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 
 sides = st.integers(1, 40)
 several = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 every_kind_of_model = pytest.mark.parametrize("name", ["sd", "sdxl-inpaint"])
 
@@ -29,6 +29,7 @@ OPTIONS = st.fixed_dictionaries(
         "mask_blur": st.integers(0, 6),
         "full_res": st.booleans(),
         "padding": st.sampled_from([0, 3, 32, 16384]),
+        **{side: st.integers(0, 12) for side in ("left", "top", "right", "bottom")},
     },
 )
 
@@ -49,12 +50,21 @@ def masks(draw: st.DrawFn, width: int, height: int) -> Pixels:
     return mask
 
 
+def margins(options: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """New canvas before and after the rows and the columns."""
+    return (options.get("top", 0), options.get("bottom", 0)), (
+        options.get("left", 0),
+        options.get("right", 0),
+    )
+
+
 def outside(mask: Pixels, options: Mapping[str, Any]) -> Pixels:
-    """Where nothing may change: further from what is to change than a blur reaches."""
+    """Where on the canvas nothing may change: further from what is to change than a blur reaches."""
     if options.get("binarise"):
         mask = np.where(mask >= 128, 255, 0)
     if options.get("invert"):
         mask = 255 - mask
+    mask = np.pad(mask, margins(options), constant_values=255)
     reach = int(2.5 * options.get("mask_blur", 0) + 0.5)
     return np.asarray(maximum_filter(mask, 2 * reach + 1, mode="constant") == 0)
 
@@ -85,6 +95,7 @@ def test_pixels_outside_the_mask_are_bit_identical_whatever_is_asked(
     asked = data.draw(st.sampled_from([{}, {"batch": 2}, {"width": 32}, {"width": 24, "height": 40}]))
     result = painted(host, small(name).folder, before, mask, options, **asked)
     kept = outside(mask, options)
+    before = np.pad(before, (*margins(options), (0, 0)), constant_values=255)
     assert len(result.artifacts) == asked.get("batch", 1)
     for artifact in result.artifacts:
         after = np.asarray(artifact.open())
@@ -127,3 +138,25 @@ def test_padding_without_a_crop_is_told_to_have_no_effect(host: Host, small: Cal
     image, mask = picture(8, 8, 3), np.full((8, 8), 255, np.uint8)
     warnings = painted(host, small("sd").folder, image, mask, {"padding": 5}).warnings
     assert warnings == ("padding has no effect without full_res",)
+
+
+@every_kind_of_model
+def test_outpainting_equals_inpainting_the_extended_picture(
+    host: Host, small: Callable[[str], Any], name: str
+) -> None:
+    image, folder = picture(40, 32, 3), small(name).folder
+    request = Request(
+        task="inpaint",
+        model=str(folder),
+        inputs={"image": Image.fromarray(image)},
+        options={"inpaint": {"left": 16, "bottom": 8, "mask_blur": 2, "strength": 0.5}},
+        steps=4,
+        seed=1,
+    )
+    outpainted = host.run(request).artifacts[0].open()
+    wide = np.pad(image, ((0, 8), (16, 0), (0, 0)), mode="edge")
+    mask = np.pad(np.zeros((32, 40), np.uint8), ((0, 8), (16, 0)), constant_values=255)
+    options = {"mask_blur": 2, "strength": 0.5}
+    inpainted = painted(host, folder, wide, mask, options, steps=4, guidance=5).artifacts[0].open()
+    assert outpainted.size == (56, 40)
+    assert outpainted.tobytes() == inpainted.tobytes()

@@ -202,3 +202,43 @@ def test_a_fill_shows_the_model_the_surroundings() -> None:
     assert prepared(image, mask, strength=0.5)[SOURCE].getpixel((16, 16)) == (0, 0, 255)
     seen = np.asarray(prepared(image, mask, strength=0.5, content="fill")[SOURCE])
     assert np.abs(seen.astype(int) - (255, 0, 0)).max() <= 4
+
+
+@settings(deadline=None)
+@given(pictures_and_masks(), st.tuples(*[st.integers(0, 9)] * 4), st.booleans())
+def test_new_canvas_is_painted_opaque_about_the_picture(
+    pair: tuple[Image.Image, Image.Image], sides: tuple[int, int, int, int], full_res: bool
+) -> None:
+    original, mask = pair
+    (left, top, right, bottom), (width, height) = sides, original.size
+    asked = dict(zip(("left", "top", "right", "bottom"), sides, strict=True))
+    state = painted(prepared(original, mask, **asked, full_res=full_res), batch=1)
+    space = ((top, bottom), (left, right))
+    wanted = np.pad(np.asarray(mask), space, constant_values=255)
+    assert np.array_equal(np.asarray(state[CHANGE]), wanted)
+    result = np.asarray(composite(state)[IMAGES][0])
+    assert result.shape == (top + height + bottom, left + width + right, len(original.mode))
+    inner = result[top : top + height, left : left + width]
+    outside = np.asarray(mask) == 0
+    assert np.array_equal(inner[outside], np.asarray(original)[outside])
+    if original.mode == "RGBA":
+        alpha = np.pad(np.asarray(original)[..., 3], space, constant_values=255)
+        assert np.array_equal(result[..., 3], alpha)
+
+
+def test_the_model_sees_the_edge_repeated_on_new_canvas() -> None:
+    values = np.random.default_rng(4).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    state = prepared(Image.fromarray(values), Image.new("L", (8, 8)), left=8, bottom=16)
+    wanted = np.pad(values, ((0, 16), (8, 0), (0, 0)), mode="edge")
+    assert np.array_equal(np.asarray(state[SOURCE]), wanted)
+
+
+def test_without_a_mask_new_canvas_alone_is_painted() -> None:
+    state = State().put(JOB, job_for(right=5)).put(SIGMAS, SIGMAS_DOWN)
+    state = prepare(state.put(INPUTS, {"image": Image.new("RGB", (8, 8))}))
+    assert np.array_equal(np.asarray(state[CHANGE]), [[0] * 8 + [255] * 5] * 8)
+
+
+def test_new_canvas_of_more_than_the_host_allows_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="16392 × 16392"):
+        prepared(Image.new("RGB", (8, 8)), Image.new("L", (8, 8)), left=16384, top=16384)

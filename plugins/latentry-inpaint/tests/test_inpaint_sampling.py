@@ -132,7 +132,8 @@ def test_a_model_that_takes_the_mask_keeps_its_denoiser() -> None:
 
 @given(st.integers(1, 1000), st.floats(0, 1, exclude_min=True))
 def test_the_check_refuses_exactly_the_strengths_that_leave_no_step(steps: int, strength: float) -> None:
-    request, options = Request(task="inpaint", steps=steps), InpaintOptions(strength=strength)
+    request = Request(task="inpaint", steps=steps, inputs={"mask": "m.png"})
+    options = InpaintOptions(strength=strength)
     assert 0 <= steps_left(steps, strength) <= steps
     if int(steps * strength):
         check(request, options)
@@ -157,10 +158,20 @@ def test_each_stage_reads_only_what_it_declares() -> None:
         assert all(key in after for key in spec.gives)
 
 
-def test_the_task_needs_an_image_and_a_mask() -> None:
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+def test_the_mask_may_lack_where_there_is_new_canvas(side: str) -> None:
+    request = Request(task="inpaint", inputs={"image": "a.png"})
+    check(request, InpaintOptions(**{side: 1}))
+    with pytest.raises(InvalidRequest, match="needs the input 'mask'"):
+        check(request, InpaintOptions())
+    with pytest.raises(InvalidRequest, match="invert needs"):
+        check(request, InpaintOptions(**{side: 1}, invert=True))
+
+
+def test_the_task_takes_an_image_and_a_mask() -> None:
     (task,) = latentry_inpaint.register_tasks()
     assert [(spec.name, spec.kind, spec.required) for spec in task.inputs] == [
         ("image", "image", True),
-        ("mask", "mask", True),
+        ("mask", "mask", False),
     ]
     assert {stage.name for stage in latentry_inpaint.register_stages()} <= set(task.stages)

@@ -50,11 +50,16 @@ def register_tasks() -> tuple[TaskSpec, ...]:
             STAGES,
             inputs=(
                 InputSpec("image", "image", description="The picture to change"),
-                InputSpec("mask", "mask", description="White where the picture may change, black where not"),
+                InputSpec(
+                    "mask",
+                    "mask",
+                    required=False,
+                    description="White where the picture may change, black where not",
+                ),
             ),
             options=InpaintOptions,
             check=check,
-            description="Paint the part of a picture that a mask covers",
+            description="Paint the part of a picture that a mask covers, or new canvas about it",
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from latentry_inpaint.extending import margins
 from latentry_inpaint.framing import grown
 from latentry_inpaint.options import InpaintOptions
 from latentry_sdk.pictures import Size
@@ -11,14 +12,17 @@ if TYPE_CHECKING:
 
 
 def effective(mask: "Image", options: InpaintOptions) -> "Image":
-    """The mask as the options change it, in A1111's order: black and white, inverted, blurred."""
+    """The mask as the options change it, in A1111's order: black and white, inverted, blurred.
+
+    New canvas is white, before the blur, which so leads from it into the picture.
+    """
     from PIL import ImageOps
 
     if options.binarise:
         mask = mask.point(lambda grey: 255 if grey >= 128 else 0)
     if options.invert:
         mask = ImageOps.invert(mask)
-    return blurred(mask, options.mask_blur)
+    return blurred(margins(mask, options), options.mask_blur)
 
 
 def blurred(mask: "Image", deviation: int) -> "Image":

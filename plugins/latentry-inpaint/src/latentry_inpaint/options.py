@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from latentry_sdk import Count, Field, Number, Options, Request
+from latentry_sdk import Count, Field, InvalidRequest, Number, Options, Request
 from latentry_sdk.noising import check_strength
+from latentry_sdk.pictures import LONGEST
 
 Content = Literal["original", "fill", "latent_noise", "latent_nothing"]
 
@@ -26,10 +27,28 @@ class InpaintOptions(Options):
         False, description="Work at the mask's surroundings alone, at the size asked for or the model's own"
     )
     padding: Count = Field(
-        32, ge=0, le=16384, description="Pixels about the mask that are worked at in full resolution"
+        32, ge=0, le=LONGEST, description="Pixels about the mask that are worked at in full resolution"
     )
+    left: Count = Field(0, ge=0, le=LONGEST, description="Pixels of new canvas to paint on the left")
+    top: Count = Field(0, ge=0, le=LONGEST, description="Pixels of new canvas to paint above")
+    right: Count = Field(0, ge=0, le=LONGEST, description="Pixels of new canvas to paint on the right")
+    bottom: Count = Field(0, ge=0, le=LONGEST, description="Pixels of new canvas to paint below")
+
+    @property
+    def sides(self) -> tuple[int, int, int, int]:
+        """Pixels of new canvas: left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
 
 
 def check(request: Request, options: InpaintOptions) -> None:
-    """Refuse a strength that leaves no step to run."""
+    """Refuse a strength that leaves no step to run, and a picture with nothing to paint."""
     check_strength(request, options.strength)
+    if request.inputs.get("mask") is not None:
+        return
+    if not any(options.sides):
+        raise InvalidRequest(
+            "task 'inpaint' needs the input 'mask', or new canvas",
+            fix="give a mask, or pixels for left, top, right or bottom",
+        )
+    if options.invert:
+        raise InvalidRequest("invert needs the input 'mask'")

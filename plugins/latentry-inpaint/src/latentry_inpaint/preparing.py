@@ -1,7 +1,9 @@
 """Fit picture and mask to a size the model takes, and remember how they were."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from latentry_inpaint.extending import canvas
 from latentry_inpaint.filling import filled
 from latentry_inpaint.framing import Frame, framed
 from latentry_inpaint.masks import effective, is_full, padded_black, resized_mask
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ORIGINAL = Key["Image"]("inpaint.original")
-"""The input picture as it came, RGB or RGBA."""
+"""The input picture on its canvas, RGB or RGBA."""
 
 CHANGE = Key["Image"]("inpaint.change")
 """Where the original changes: L, 255 = wholly, of its size."""
@@ -29,12 +31,9 @@ def prepare(state: State) -> State:
     The noise levels that the strength leaves: a prompt's schedule is laid over the steps that run.
     """
     job, inputs = state[JOB], state[INPUTS]
-    original, mask, options = inputs["image"], inputs["mask"], job.options(InpaintOptions)
-    if original.size != mask.size:
-        raise InvalidInput(
-            f"the image is {shown_size(original.size)} pixels, the mask {shown_size(mask.size)}"
-        )
-    change = effective(mask, options)
+    options = job.options(InpaintOptions)
+    original = canvas(inputs["image"], options, job)
+    change = effective(mask_of(inputs), options)
     tell(job, change, options)
     frame = framed(job, change, options)
     job.apply("size", list(frame.size))
@@ -45,6 +44,17 @@ def prepare(state: State) -> State:
     state = state.put(SIGMAS, levels_left(state[SIGMAS], options.strength)).put(SIZE, frame.size)
     state = state.put(ORIGINAL, original).put(CHANGE, change).put(FRAME, frame)
     return state.put(SOURCE, source).put(MASK, small)
+
+
+def mask_of(inputs: "Mapping[str, Image]") -> "Image":
+    """The mask that was given, of the picture's size; a black one where none was."""
+    from PIL import Image
+
+    size = inputs["image"].size
+    mask = inputs.get("mask") or Image.new("L", size)
+    if mask.size != size:
+        raise InvalidInput(f"the image is {shown_size(size)} pixels, the mask {shown_size(mask.size)}")
+    return mask
 
 
 def working_copies(original: "Image", change: "Image", frame: Frame) -> "tuple[Image, Image]":

@@ -1,5 +1,6 @@
 """Every sampler of this plugin keeps the contract, and the suite notices those that do not."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import latentry_samplers
@@ -153,6 +156,23 @@ def test_numpy_and_torch_give_what_floats_give(spec: SamplerSpec, dtype: str) ->
     np.testing.assert_allclose(from_array, floats, rtol=1e-5)
     np.testing.assert_allclose(from_tensor.numpy(), floats, rtol=1e-5)
     assert array.tolist() == tensor.tolist() == starts
+
+
+falling = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=12, unique=True).map(
+    lambda levels: (*sorted(levels, reverse=True), 0.0)
+)
+
+
+@pytest.mark.parametrize("spec", SAMPLERS.values(), ids=SAMPLERS)
+@given(sigmas=falling, start=st.floats(-3, 3))
+@example(sigmas=(1.0, math.nextafter(1.0, 0.0), math.nextafter(1.0, 0.0) - 2**-52, 0.5, 0.0), start=1.0)
+@example(sigmas=(1000.0, 0.001, 0.0), start=-3.0)
+@settings(max_examples=40, deadline=None)
+def test_any_falling_levels_give_a_finite_picture(
+    spec: SamplerSpec, sigmas: tuple[float, ...], start: float
+) -> None:
+    noise: dict[str, Any] = {"noise": lambda now, nxt: 0.5} if spec.stochastic else {}
+    assert math.isfinite(spec.sample(Gaussian().denoise, start * sigmas[0], sigmas, **noise))
 
 
 def end(name: str, **options: Any) -> float:

@@ -28,7 +28,8 @@ def er_sde(
         kept = scale(nxt) / scale(now)
         terms = _derivatives(past)
         weights = [1 - kept, *(_weight(power, now, nxt) for power in range(1, len(terms)))]
-        x = x * kept + blend(weights, terms) + noise(now, nxt) * sqrt(nxt**2 - (now * kept) ** 2)
+        fresh = sqrt(max(nxt**2 - (now * kept) ** 2, 0.0))  # below 0 by rounding, where levels are close
+        x = x * kept + blend(weights, terms) + noise(now, nxt) * fresh
     return x
 
 

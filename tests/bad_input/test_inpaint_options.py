@@ -24,6 +24,7 @@ OPTIONS: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("inpaint", "invert"): NO_FLAG,
     ("inpaint", "mask_blur"): (*NO_COUNT, 65, 10_000),
     ("inpaint", "full_res"): NO_FLAG,
+    ("inpaint", "differential"): NO_FLAG,
     ("inpaint", "padding"): (*NO_COUNT, 16_385, 10**6),
     ("inpaint", "left"): (*NO_COUNT, 16_385, 10**6),
     ("inpaint", "bottom"): (*NO_COUNT, 16_385, 10**6),

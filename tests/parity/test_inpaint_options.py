@@ -28,6 +28,7 @@ OPTIONS = st.fixed_dictionaries(
         "invert": st.booleans(),
         "mask_blur": st.integers(0, 6),
         "full_res": st.booleans(),
+        "differential": st.booleans(),
         "padding": st.sampled_from([0, 3, 32, 16384]),
         **{side: st.integers(0, 12) for side in ("left", "top", "right", "bottom")},
     },

@@ -72,6 +72,7 @@ asked_frames = asked_sizes | st.fixed_dictionaries(
         "width": st.just(24),
         "height": st.just(16),
         "mask_blur": st.integers(0, 3),
+        "differential": st.booleans(),
     },
 )
 
@@ -231,6 +232,19 @@ def test_the_model_sees_the_edge_repeated_on_new_canvas() -> None:
     state = prepared(Image.fromarray(values), Image.new("L", (8, 8)), left=8, bottom=16)
     wanted = np.pad(values, ((0, 16), (8, 0), (0, 0)), mode="edge")
     assert np.array_equal(np.asarray(state[SOURCE]), wanted)
+
+
+def test_differential_hands_over_all_that_is_not_black() -> None:
+    """The greys are in the latents; laid over them again they would be half undone."""
+    original, mask = Image.new("RGB", (16, 16), "red"), Image.linear_gradient("L").resize((16, 16))
+    state = painted(prepared(original, mask, differential=True))
+    result = np.asarray(composite(state)[IMAGES][0])
+    made, black = np.asarray(state[IMAGES][0]), np.asarray(mask) == 0
+    assert np.array_equal(result[~black], made[~black])
+    assert np.array_equal(result[black], np.asarray(original)[black])
+    greys = np.asarray(state[MASK])
+    assert np.array_equal(greys >= 128, ~black)
+    assert (np.diff(greys[:, 0].astype(int)) >= 0).all()
 
 
 def test_without_a_mask_new_canvas_alone_is_painted() -> None:

@@ -1,5 +1,6 @@
 """Strength cuts the noise levels, and the wrapper equals putting the known latents back after each step."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import isclose, sqrt
 from types import SimpleNamespace
@@ -8,11 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import ValidationError
 
 import latentry_inpaint
+from latentry_inpaint.keeping import graded, keep_known
+from latentry_inpaint.masks import lifted
 from latentry_inpaint.options import InpaintOptions, check
-from latentry_inpaint.sampling import keep, keep_known, start
+from latentry_inpaint.sampling import keep, start
 from latentry_sdk import (
     DENOISE,
     JOB,
@@ -22,12 +26,14 @@ from latentry_sdk import (
     NOISE,
     SIGMAS,
     InvalidRequest,
+    ModelRange,
     Request,
     State,
 )
 from latentry_sdk.noising import steps_left
 
 SIGMAS_DOWN = (14.0, 5.0, 1.5, 0.4, 0.0)
+LEVELS = ModelRange((0.4, 1.5, 5.0, 14.0))
 values = st.floats(-3, 3)
 
 
@@ -39,7 +45,7 @@ def inner(x: float, sigma: float) -> float:
 def state_for(
     strength: float = 1.0, *, features: frozenset[str] = frozenset(), space: str = "ve", **more: Any
 ) -> State:
-    detected = SimpleNamespace(features=features, model_range=SimpleNamespace(space=space))
+    detected = SimpleNamespace(features=features, model_range=replace(LEVELS, space=space))
     options = InpaintOptions(strength=strength, **more)
     job: Any = SimpleNamespace(plan=SimpleNamespace(detected=detected), options=lambda kind: options)
     noise: Any = SimpleNamespace(initial=lambda: 2.0)
@@ -92,6 +98,56 @@ def test_the_model_sees_the_known_under_its_noise_but_pure_noise_at_first() -> N
     wrapped = keep_known(watch, mask=0.0, known=0.5, noise=2.0, pure_start=14.0)
     assert [wrapped(99.0, sigma) for sigma in (14.0, 5.0)] == [0.5, 0.5]
     assert seen == [99.0, 10.5]
+
+
+def odd(grey: int) -> int:
+    """Greys count two by two."""
+    return grey - 1 + grey % 2
+
+
+def as_latent(grey: int) -> float:
+    """The mask that the model gets for a grey."""
+    value = lifted(Image.new("L", (1, 1), grey)).getpixel((0, 0))
+    assert isinstance(value, int)
+    return value / 255
+
+
+@given(values, values, st.integers(0, 255))
+def test_a_grey_is_put_back_until_the_noise_has_fallen_to_its_share(
+    known: float, noise: float, grey: int
+) -> None:
+    """Of the levels' timesteps 3, 2, 1, 0 there remain 1, 2/3, 1/3 and 0 of the first."""
+    x = wanted = known + SIGMAS_DOWN[0] * noise
+    for (now, nxt), remaining in zip(pairwise(SIGMAS_DOWN), (1, 2 / 3, 1 / 3, 0), strict=True):
+        wanted = wanted + (wanted - inner(wanted, now)) / now * (nxt - now)
+        if grey == 0 or odd(grey) / 255 < remaining:
+            wanted = known + nxt * noise
+    wrapped = graded(inner, mask=as_latent(grey), known=known, noise=noise, levels=LEVELS, first=14.0)
+    assert isclose(euler(wrapped, x, SIGMAS_DOWN), wanted, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize(("grey", "calls"), [(0, 0), (1, 1), (84, 1), (86, 2), (169, 2), (171, 3), (255, 4)])
+def test_a_lighter_grey_is_painted_in_more_steps(grey: int, calls: int) -> None:
+    wrapped = graded(
+        lambda x, sigma: 99.0, mask=as_latent(grey), known=0.5, noise=2.0, levels=LEVELS, first=14.0
+    )
+    assert sum(wrapped(1.0, sigma) == 99.0 for sigma in SIGMAS_DOWN[:-1]) == calls
+
+
+@pytest.mark.parametrize("features", [frozenset[str](), frozenset({"inpaint"})])
+def test_greys_join_in_for_models_that_take_a_mask_too(features: frozenset[str]) -> None:
+    state = state_for(features=features, differential=True).put(MASK_LATENTS, as_latent(128))
+    assert keep(state)[DENOISE](99.0, 14.0) == 0.5
+    assert keep(state)[DENOISE](99.0, 0.4) != 0.5
+
+
+@pytest.mark.parametrize("content", ["original", "latent_noise", "latent_nothing"])
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_greys_start_from_the_noised_picture(strength: float, content: str) -> None:
+    state = state_for(strength, content=content, differential=True)
+    assert start(state.put(MASK_LATENTS, as_latent(254)))[LATENTS] == 0.5 + 14 * 2
+    plain = state_for(strength, content=content).put(MASK_LATENTS, 1.0)
+    assert start(state.put(MASK_LATENTS, as_latent(255)))[LATENTS] == start(plain)[LATENTS]
 
 
 def test_strength_one_starts_from_noise_alone() -> None:

@@ -22,11 +22,12 @@ from latentry_sdk import (
 STAGES = (
     "read_images",
     "img2img.prepare",
-    "prompt",
+    "prompt?",
     "load",
     "@encode_prompt",
     "@encode_image",
     "@noise",
+    "variation?",
     "@denoise",
     "img2img.start",
     "sample",

@@ -26,11 +26,12 @@ from latentry_sdk import (
 STAGES = (
     "read_images",
     "inpaint.prepare",
-    "prompt",
+    "prompt?",
     "load",
     "@encode_prompt",
     "@encode_image",
     "@noise",
+    "variation?",
     "@denoise",
     "inpaint.start",
     "inpaint.keep",

@@ -51,6 +51,16 @@ def is_full(mask: "Image") -> bool:
     return mask.getextrema() == (255, 255)
 
 
+def lifted(mask: "Image") -> "Image":
+    """The greys 1 … 255 moved to 128 … 255, two by two, so that a threshold at half takes all that change."""
+    return mask.point(lambda grey: 127 + (grey + 1) // 2 if grey else 0)
+
+
+def whole(mask: "Image") -> "Image":
+    """White where the mask is not black."""
+    return mask.point(lambda grey: 255 if grey else 0)
+
+
 def resized_mask(mask: "Image", size: Size) -> "Image":
     """The mask at another size: a hard one stays hard, a soft one soft."""
     from PIL.Image import Resampling

@@ -23,6 +23,10 @@ class InpaintOptions(Options):
     binarise: bool = Field(False, description="Make the mask black and white, at half, before all else")
     invert: bool = Field(False, description="Change what the mask leaves black instead")
     mask_blur: Count = Field(0, ge=0, le=64, description="Soften the mask's edge: deviation in pixels")
+    differential: bool = Field(
+        False,
+        description="Change the mask's greys less: each joins in when the noise has fallen to its share",
+    )
     full_res: bool = Field(
         False, description="Work at the mask's surroundings alone, at the size asked for or the model's own"
     )

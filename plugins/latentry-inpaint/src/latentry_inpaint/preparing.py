@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from latentry_inpaint.extending import canvas
 from latentry_inpaint.filling import filled
 from latentry_inpaint.framing import Frame, framed
-from latentry_inpaint.masks import effective, is_full, padded_black, resized_mask
+from latentry_inpaint.masks import effective, is_full, lifted, padded_black, resized_mask, whole
 from latentry_inpaint.options import InpaintOptions
 from latentry_sdk import INPUTS, JOB, MASK, SIGMAS, SIZE, SOURCE, InvalidInput, Job, Key, State
 from latentry_sdk.noising import levels_left
@@ -19,7 +19,7 @@ ORIGINAL = Key["Image"]("inpaint.original")
 """The input picture on its canvas, RGB or RGBA."""
 
 CHANGE = Key["Image"]("inpaint.change")
-"""Where the original changes: L, 255 = wholly, of its size."""
+"""How much of the result is painted, of the original's size: L, 255 = wholly. 0 is the original's own."""
 
 FRAME = Key[Frame]("inpaint.frame")
 """Which part of the original the working copies hold."""
@@ -41,6 +41,8 @@ def prepare(state: State) -> State:
     source, small = working_copies(original, change, frame)
     if fills(small, options):
         source = filled(source, small)
+    if options.differential:
+        change, small = whole(change), lifted(small)
     state = state.put(SIGMAS, levels_left(state[SIGMAS], options.strength)).put(SIZE, frame.size)
     state = state.put(ORIGINAL, original).put(CHANGE, change).put(FRAME, frame)
     return state.put(SOURCE, source).put(MASK, small)

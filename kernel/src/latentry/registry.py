@@ -29,7 +29,7 @@ class Table(Mapping[str, S], Generic[S]):
 
     def added(self, owner: str, spec: S) -> "Table[S]":
         """A table with `spec` in it too; `DuplicateName` names both owners."""
-        aliases = {alias.lower(): spec.name for alias in getattr(spec, "aliases", ())}
+        aliases = {alias.lower(): spec.name for alias in spec.aliases}
         for name in (spec.name, *aliases):
             if taken := self.owners.get(self.aliases.get(name, name)):
                 raise DuplicateName(f"{self.kind} {name!r} is given by both {taken!r} and {owner!r}")

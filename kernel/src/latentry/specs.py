@@ -21,9 +21,13 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True)
 class Spec:
-    """The base: a `name` of lower-case letters, digits, `_`, `.` and `-`, and one line of description."""
+    """The base: a `name` of lower-case letters, digits, `_`, `.` and `-`, and one line of description.
+
+    `aliases` are other names that find it, whatever their case.
+    """
 
     name: str
+    aliases: tuple[str, ...] = field(default=(), kw_only=True)
     description: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -76,7 +80,6 @@ class SamplerSpec(Configurable):
     stochastic: bool | Literal["brownian"] = False
     spaces: frozenset[str] = frozenset({"ve"})
     label: str = ""
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,12 @@ def samplers(host: Host) -> Sequence[Row]:
 def schedulers(host: Host) -> Sequence[Row]:
     """The noise schedules."""
     return [
-        {"name": name, "options": list(spec.options.model_fields), "description": spec.description}
+        {
+            "name": name,
+            "aliases": list(spec.aliases),
+            "options": list(spec.options.model_fields),
+            "description": spec.description,
+        }
         for name, spec in host.registry.schedulers.items()
     ]
 

@@ -1,7 +1,6 @@
 """Noise schedules: which levels of noise a sampler visits, from the model's highest down to 0."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from latentry_schedules.given import given_sigmas, given_timesteps
 from latentry_schedules.levels import (
@@ -27,13 +26,6 @@ from latentry_schedules.timesteps import cosine, ddim_uniform, normal, quadratic
 from latentry_sdk import Options, SchedulerSpec, hookimpl
 
 VE, ANY_SPACE = frozenset({"ve"}), frozenset({"ve", "flow"})
-
-
-@dataclass(frozen=True)
-class Schedule(SchedulerSpec):
-    """A schedule that other programs' names find too; the label is one of them."""
-
-    aliases: tuple[str, ...] = ()
 
 
 @hookimpl
@@ -96,6 +88,6 @@ def _spec(
     spaces: frozenset[str] = ANY_SPACE,
 ) -> SchedulerSpec:
     names = (label, *aliases) if label else aliases
-    return Schedule(
+    return SchedulerSpec(
         name, sigmas, label=label, aliases=names, spaces=spaces, options=options, description=description
     )

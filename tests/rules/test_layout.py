@@ -15,7 +15,7 @@ KERNEL = ROOT / "kernel" / "src" / "latentry"
 COMMAND_LINE = KERNEL.with_name("latentry_cli")
 SDK = ROOT / "sdk" / "src" / "latentry_sdk"
 PLUGINS = sorted(path for path in (ROOT / "plugins").iterdir() if path.name.startswith("latentry-"))
-KERNEL_LINES = 1_550
+KERNEL_LINES = 1_500
 README_LINES = 15
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 LAYOUT |= {tokenize.ENCODING, tokenize.ENDMARKER}
@@ -83,6 +83,7 @@ def repository_files() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+@pytest.mark.xfail(strict=True, reason="the kernel is 50 lines larger than promised")
 def test_the_kernel_can_be_read_in_an_hour() -> None:
     sizes = {file.name: code_lines(file.read_text(encoding="utf-8")) for file in KERNEL.rglob("*.py")}
     assert sum(sizes.values()) <= KERNEL_LINES, sizes

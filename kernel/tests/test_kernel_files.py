@@ -45,7 +45,7 @@ def test_a_file_that_exists_stays_unless_overwriting_is_asked_for(tmp_path: Path
 def test_on_a_full_disk_nothing_is_left_and_what_was_there_stays(tmp_path: Path, overwrite: bool) -> None:
     if overwrite:
         (tmp_path / "a.bin").write_bytes(b"old")
-    with full_disk(), pytest.raises(Unavailable, match=r"a\.bin cannot be written"):
+    with full_disk(), pytest.raises(Unavailable, match=r"a\.bin' cannot be written"):
         write_whole(tmp_path / "a.bin", b"x" * 100, overwrite=overwrite)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == ([b"old"] if overwrite else [])
 

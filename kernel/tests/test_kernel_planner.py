@@ -105,7 +105,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     ),
     "requirement of a quantizer": (
         {"quantize": {"painter": "needy"}},
-        "needy needs no-such-thing; pip install no-such-thing",
+        "needy needs no-such-thing, which is not installed; pip install 'no-such-thing'",
     ),
     "optimizer": ({"optimizers": ("xformers",)}, "unknown optimizer 'xformers'; known: toy-remember"),
     "dtype": ({"dtype": "float3"}, "unknown dtype on toy 'float3'; known: float64"),
@@ -119,7 +119,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "input": ({"inputs": {"image": "x.png"}}, "unknown input 'image'; known: none"),
     "missing input": ({"task": "edit"}, "task 'edit' needs the input 'image': What to change"),
     "input that is none": ({"task": "edit", "inputs": {"image": None}}, "needs the input 'image'"),
-    "role": ({"task": "upscale"}, "models of family 'toy' cannot do enlarge, which 'upscale' needs"),
+    "role": ({"task": "upscale"}, "'toy' models cannot do enlarge, which 'upscale' needs"),
     "space of a sampler": ({"sampler": "flowing"}, "sampler 'flowing' does not fit toy models"),
     "width": ({"width": 12}, "width 12 is no multiple of 8; 8 or 16 is"),
     "height": ({"height": 15}, "height 15 is no multiple of 8"),

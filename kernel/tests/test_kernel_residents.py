@@ -155,7 +155,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_invalid_model(
 @pytest.mark.parametrize(
     ("load", "error", "message"),
     [
-        (lambda header, detected: {}[0], InvalidModel, "cannot be loaded: 0"),
+        (lambda header, detected: {}[0], InvalidModel, "loading bad failed: KeyError: 0"),
         (lambda header, detected: {}, PluginError, "loaded other components than it detected"),
     ],
     ids=["raises", "other components"],

@@ -1,4 +1,4 @@
-"""State, keys and noise ranges."""
+"""State and keys, and how errors show text."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from latentry.errors import PluginError, UnknownName, shown
 from latentry.state import Key, State
-from latentry.types import ModelRange
 
 WIDTH = Key[int]("test.width")
 LABEL = Key[str]("test.label")
@@ -18,7 +17,8 @@ def test_put_makes_a_new_state_and_leaves_the_old_one() -> None:
     two = one.put(WIDTH, 2).put(LABEL, "x")
     assert WIDTH not in empty
     assert (one[WIDTH], two[WIDTH], two[LABEL]) == (1, 2, "x")
-    assert list(two) == ["test.width", "test.label"]
+    assert WIDTH in two
+    assert LABEL not in one
 
 
 def test_a_state_cannot_be_changed_in_place() -> None:
@@ -56,18 +56,3 @@ def test_shown_text_is_one_printable_ascii_line(text: str) -> None:
 def test_an_unknown_name_lists_the_legal_ones_in_order() -> None:
     assert str(UnknownName("fruit", "egg", ["pear", "apple"])) == "unknown fruit 'egg'; known: apple, pear"
     assert "none is installed" in str(UnknownName("fruit", "egg", []))
-
-
-@pytest.mark.parametrize("space", ["ve", "flow"])
-@given(part=st.floats(0, 99))
-def test_timestep_is_the_inverse_of_sigma(space: str, part: float) -> None:
-    levels = ModelRange(tuple((t + 1) / 100 for t in range(100)), space)
-    assert levels.timestep(levels.sigma(part)) == pytest.approx(part, abs=1e-9)
-
-
-@pytest.mark.parametrize("space", ["ve", "flow"])
-def test_levels_are_clamped_at_both_ends(space: str) -> None:
-    levels = ModelRange((0.1, 0.2, 0.9), space)
-    assert (levels.sigma(-5), levels.sigma(99)) == (0.1, 0.9)
-    assert (levels.timestep(1e-9), levels.timestep(1e9)) == (0, 2)
-    assert (levels.sigma_min, levels.sigma_max) == (0.1, 0.9)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from latentry import Host, Request
-from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS
+from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS, timestep_at
 
 BANDS = (0, 64, 128, 192, 255)
 every_kind_of_model = pytest.mark.parametrize("name", ["sd", "sdxl", "sd-inpaint", "sdxl-inpaint"])
@@ -78,7 +78,7 @@ def test_each_grey_equals_putting_the_picture_back_until_its_step(
     with torch.no_grad():
         for now, nxt in pairwise(sigmas):
             share = (greys - 1 + greys % 2) / 255  # greys count two by two
-            kept = (greys == 0) | (share < levels.timestep(now) / levels.timestep(sigmas[0]))
+            kept = (greys == 0) | (share < timestep_at(levels, now) / timestep_at(levels, sigmas[0]))
             clean = before[DENOISE](x, now)
             x = x + (x - clean) / now * (nxt - now)
             x = torch.where(kept, known + nxt * noise, x)

@@ -79,9 +79,7 @@ class Builtin:
     @hookimpl
     def register_executors(self) -> Sequence[specs.ExecutorSpec]:
         """The executor of the command line and of tests."""
-        return (
-            specs.ExecutorSpec("inline", InlineExecutor, description="In this process, one job at a time"),
-        )
+        return (specs.ExecutorSpec("inline", InlineExecutor, description="Here, one job at a time"),)
 
     @hookimpl
     def register_stores(self) -> Sequence[specs.StoreSpec]:

@@ -8,8 +8,7 @@ from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import BeforeValidator, Field
 
 from latentry.errors import InvalidRequest
-from latentry.request import Number, Options
-from latentry.validation import parsed
+from latentry.request import Number, Options, parsed
 
 
 def _split(value: Any) -> Any:
@@ -40,28 +39,26 @@ class Config(Options):
 
 def config_file(environ: Mapping[str, str]) -> Path:
     """`$LATENTRY_CONFIG`, or config.toml in the platform's configuration folder."""
-    named = environ.get("LATENTRY_CONFIG")
-    return Path(named) if named else user_config_path("latentry") / "config.toml"
+    return Path(environ.get("LATENTRY_CONFIG") or user_config_path("latentry") / "config.toml")
 
 
 def load_config(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Config:
     """The configuration from the file, `environ` and `flags`, each stronger than the one before."""
     path = config_file(environ)
-    layers = {f"configuration ({path}): ": _from_file(path)}
-    layers |= {
-        f"{variable}: ": {name: environ[variable]} for name, variable in VARIABLES if variable in environ
-    }
-    layers["flags: "] = dict(flags or {})
-    for where, layer in layers.items():
+    layers = [(f"configuration ({path}): ", _from_file(path))]
+    layers += [(f"{named}: ", {name: environ[named]}) for name, named in VARIABLES if named in environ]
+    layers += [("flags: ", dict(flags or {}))]
+    for where, layer in layers:
         parsed(Config, layer, where=where)
-    return Config.model_validate({name: value for layer in layers.values() for name, value in layer.items()})
+    return Config.model_validate({name: value for _, layer in layers for name, value in layer.items()})
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    import tomllib  # only where there is a file
-
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # only where there is a file
+
+        return tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:

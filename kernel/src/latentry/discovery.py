@@ -1,7 +1,8 @@
 """Which plugins are installed, and which of them may be loaded."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,9 +16,10 @@ GROUP = "latentry"
 
 def installed(config: Config) -> Iterator[Candidate]:
     """A candidate for each entry point of the group `latentry`, in the order of their names."""
+    clashing = partial(clash, only=GROUP, found=cache(version))
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         listed = config.plugins is None or point.name in config.plugins
-        yield _candidate(point, disabled=not listed or point.name in config.disabled)
+        yield _candidate(point, clashing, disabled=not listed or point.name in config.disabled)
 
 
 def given(plugins: Sequence[object]) -> Iterator[Candidate]:
@@ -30,17 +32,19 @@ def given(plugins: Sequence[object]) -> Iterator[Candidate]:
         yield Candidate(name=name, load=lambda plugin=plugin: plugin)  # type: ignore[misc]
 
 
-def _candidate(point: EntryPoint, *, disabled: bool) -> Candidate:
+def _candidate(point: EntryPoint, clashing: Callable[[str], str | None], *, disabled: bool) -> Candidate:
     if point.dist is None:
         return Candidate(point.name, point.load, disabled=disabled)
     about = point.dist.metadata
-    clashes = [clash(line, only=GROUP) for line in about.get_all("Requires-Dist") or ()]
-    first = next(filter(None, clashes), None)
+    first = next(filter(None, map(clashing, about.get_all("Requires-Dist") or ())), None)
     return Candidate(point.name, point.load, about["Name"], about["Version"], first, disabled)
 
 
-def clash(line: str, *, only: str | None = None) -> str | None:
-    """Why this environment does not meet a requirement, in words; `only` leaves out other distributions'."""
+def clash(line: str, *, only: str | None = None, found: Callable[[str], str] = version) -> str | None:
+    """Why this environment does not meet a requirement, in words; `only` leaves out other distributions'.
+
+    `found` gives the installed version of a distribution.
+    """
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
@@ -50,9 +54,9 @@ def clash(line: str, *, only: str | None = None) -> str | None:
     if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
         return None
     try:
-        found = version(requirement.name)
+        installed_version = found(requirement.name)
     except PackageNotFoundError:
         return f"needs {requirement}, which is not installed"
-    if requirement.specifier.contains(found, prereleases=True):
+    if requirement.specifier.contains(installed_version, prereleases=True):
         return None
-    return f"needs {requirement}, found {found}"
+    return f"needs {requirement}, found {installed_version}"

@@ -26,8 +26,8 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
         for name in sorted({place.device for place in plan.placements.values()}):
             with blamed(f"device {name!r}"):
                 contexts.enter_context(residents.device(name, plan).activate())
-        state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
-        state = state.put(RESIDENTS, residents)
+        state = State().put(JOB, job).put(RESIDENTS, residents)
+        state = state.put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
         for stage in plan.stages:
             job.check_cancelled()
             job.notify(StageStarted(job.id, stage.name))
@@ -76,7 +76,5 @@ def sample(state: State) -> State:
 
 STAGES = (
     specs.StageSpec("load", load, gives=(PLACED,), description="Load the model and place its components"),
-    specs.StageSpec(
-        "sample", sample, (DENOISE, LATENTS, SIGMAS, NOISE), (LATENTS,), description="Remove noise"
-    ),
+    specs.StageSpec("sample", sample, (DENOISE, LATENTS, SIGMAS, NOISE), (LATENTS,), description="Solve"),
 )

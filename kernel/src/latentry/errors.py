@@ -83,11 +83,14 @@ def check_known(kind: str, names: Iterable[str], legal: Collection[str]) -> None
 
 
 @contextmanager
-def blamed(part: str) -> Iterator[None]:
-    """Turn what a plugin raises in here into a `PluginError` that names `part`; the cause is kept."""
+def blamed(part: str, kind: type[LatentryError] | None = None) -> Iterator[None]:
+    """Turn what a plugin raises in here into a `PluginError` that names `part`; the cause is kept.
+
+    `kind` is the class of error to raise in its stead.
+    """
     try:
         yield
     except (LatentryError, MemoryError):
         raise
     except Exception as exc:
-        raise PluginError(f"{part} failed: {type(exc).__name__}: {one_line(exc)}") from exc
+        raise (kind or PluginError)(f"{part} failed: {type(exc).__name__}: {one_line(exc)}") from exc

@@ -18,22 +18,18 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         _move(temporary, path, overwrite=overwrite)
     except FileExistsError as exc:
         raise OutputExists(f"{path} exists", fix="choose another name, or pass --force") from exc
-    except OSError as exc:
-        raise Unavailable(f"{path} cannot be written: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # a NUL in the name
-        raise Unavailable(f"{shown(path)} is no path to write to") from exc
+    except (OSError, ValueError) as exc:  # ValueError for a NUL in the name
+        why = getattr(exc, "strerror", None) or exc
+        raise Unavailable(f"{shown(path, limit=300)} cannot be written: {why}") from exc
     finally:
         with suppress(OSError, ValueError):
             temporary.unlink()
 
 
 def _move(temporary: Path, path: Path, *, overwrite: bool) -> None:
-    if overwrite:
-        temporary.replace(path)
-        return
-    try:
-        path.hardlink_to(temporary)
-    except OSError:  # it exists, or the file system has no hard links
+    if not overwrite:
+        with suppress(OSError):  # it exists, or the file system has no hard links
+            return path.hardlink_to(temporary)
         if os.path.lexists(path):
-            raise FileExistsError(str(path)) from None
-        temporary.replace(path)
+            raise FileExistsError(str(path))
+    return os.replace(temporary, path)

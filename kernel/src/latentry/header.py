@@ -5,6 +5,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -100,13 +101,10 @@ def read_safetensors_header(path: Path) -> dict[str, TensorInfo]:
             raise InvalidModel(f"{path.name}: not a safetensors file, or cut short")
         raw = _json_object(file.read(length), path)
     raw.pop("__metadata__", None)
-    position, available = 0, size - 8 - length
-    for start, end in sorted(_span(name, entry, path) for name, entry in raw.items()):
-        if start != position:
-            raise InvalidModel(f"{path.name}: its tensors overlap or leave gaps")
-        position = end
-    if position != available:
-        raise InvalidModel(f"{path.name} is cut short or padded: {available} bytes for {position}")
+    spans = sorted(_span(name, entry, path) for name, entry in raw.items())
+    edges = [0, *chain.from_iterable(spans), size - 8 - length]
+    if edges[::2] != edges[1::2]:
+        raise InvalidModel(f"{path.name} is cut short or padded, or its tensors overlap or leave gaps")
     return {name: TensorInfo(entry["dtype"], tuple(entry["shape"])) for name, entry in raw.items()}
 
 
@@ -119,12 +117,9 @@ def regular_size(path: Path) -> int:
 
 def _json_object(raw: bytes, path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidModel(f"{path.name}: its header or configuration is not JSON") from exc
-    if not isinstance(value, dict):
-        raise InvalidModel(f"{path.name}: its header or configuration is no JSON object")
-    return value
+        return {**json.loads(raw)}
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise InvalidModel(f"{path.name}: its header or configuration is no JSON object") from exc
 
 
 def _span(name: str, entry: Any, path: Path) -> tuple[int, int]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import click
 import pluggy
 
 from latentry import specs
 from latentry.events import Event
 from latentry.state import State
 from latentry.types import DeviceReport, Placement, PlacementRequest
-
-if TYPE_CHECKING:
-    import click
 
 hookspec = pluggy.HookspecMarker("latentry")
 hookimpl = pluggy.HookimplMarker("latentry")
@@ -74,7 +71,7 @@ def register_stores() -> Sequence[specs.StoreSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
-def register_commands(cli: "click.Group") -> None:
+def register_commands(cli: click.Group) -> None:
     """Add subcommands of `latentry` to `cli`, an empty group of the plugin's own that the host merges."""
 
 

@@ -1,35 +1,44 @@
 """Notice when a plugin, while it loads, changes the host's own code."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from latentry.errors import PluginError
 
 PACKAGES = ("latentry", "latentry_cli", "latentry_sdk")
-Snapshot = Sequence[tuple[str, Any, dict[str, Any]]]
-"""The name of each module and class, itself, and its attributes."""
 
 
-def snapshot() -> Snapshot:
-    """Every loaded module and class of the host with its attributes."""
-    return [(name, owner, dict(vars(owner))) for name, owner in _owners()]
+class Guard:
+    """Remembers every module and class of the host, with its attributes, from when it was first seen."""
 
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Any, dict[str, Any]]] = {}
 
-def restore(before: Snapshot) -> None:
-    """Put back what changed since `before`, then say what it was with a `PluginError`."""
-    changed = []
-    for place, owner, known in before:
-        now = vars(owner)
-        for name, value in known.items():
-            if now.get(name) is not value and (name == "__init__" or not name.startswith("__")):
-                setattr(owner, name, value)
-                changed.append(f"{place}.{name}")
-    if changed:
-        raise PluginError(
-            f"it changed {', '.join(changed[:3])} of the host", fix="use a hook, or wrap run_stage"
-        )
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Put back what changes in here, then say what it was with a `PluginError`."""
+        for place, owner in _owners():
+            if place not in self._known:
+                self._known[place] = owner, dict(vars(owner))
+        try:
+            yield
+        finally:
+            self._restore()
+
+    def _restore(self) -> None:
+        changed = []
+        for place, (owner, known) in self._known.items():
+            now = vars(owner)
+            for name, value in known.items():
+                if now.get(name) is not value and (name == "__init__" or not name.startswith("__")):
+                    setattr(owner, name, value)
+                    changed.append(f"{place}.{name}")
+        if changed:
+            fix = "use a hook, or wrap run_stage"
+            raise PluginError(f"it changed {', '.join(changed[:3])} of the host", fix=fix)
 
 
 def _owners() -> Iterator[tuple[str, Any]]:

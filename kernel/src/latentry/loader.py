@@ -4,6 +4,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -12,7 +13,7 @@ import pluggy
 
 from latentry import hooks, specs
 from latentry.errors import DuplicateName, LatentryError, PluginError, UnknownName, one_line, shown
-from latentry.integrity import restore, snapshot
+from latentry.integrity import Guard
 from latentry.registry import COLLECTED, Registry
 
 T = TypeVar("T")
@@ -54,11 +55,12 @@ class Loader:
     """Takes candidates one by one: each whole, or not at all."""
 
     def __init__(self, *, seconds: float) -> None:
-        self.manager = new_manager()
+        self.manager = pluggy.PluginManager("latentry")
+        self.manager.add_hookspecs(hooks)
         self.registry = Registry()
         self.commands: dict[str, click.Command] = {}
         self.records: list[PluginRecord] = []
-        self._seconds = seconds
+        self._seconds, self._guard = seconds, Guard()
 
     def add(self, candidate: Candidate) -> None:
         """Load `candidate` and record what became of it; raises nothing."""
@@ -67,29 +69,54 @@ class Loader:
         if candidate.clash:
             fix = f"pip install --upgrade {candidate.distribution}"
             return self._record(candidate, "incompatible", reason=candidate.clash, fix=fix)
-        before = snapshot()
         try:
-            try:
-                self._refuse_second(candidate)
-                plugin, provided = within(self._seconds, lambda: _take(candidate))
-            finally:
-                restore(before)
-            names = self._merge(candidate.name, plugin, provided)
+            self._refuse_second(candidate)
+            names = self._take(candidate)
         except BaseException as exc:
             fix = getattr(exc, "fix", None) or f"update it, or pip uninstall {candidate.distribution}"
             return self._record(candidate, "failed", reason=_reason(exc), fix=fix)
         return self._record(candidate, "active", provides=names)
 
-    def _merge(self, name: str, plugin: object, provided: Provided) -> Mapping[str, Sequence[str]]:
+    def _take(self, candidate: Candidate) -> Mapping[str, Sequence[str]]:
+        with ExitStack() as undo:
+            with self._guard.watching():
+                plugin = within(self._seconds, candidate.load)
+                self.manager.register(plugin, name=candidate.name)
+                undo.callback(self.manager.unregister, name=candidate.name)
+                provided = within(self._seconds, lambda: self._collect(plugin))
+            names = self._merge(candidate.name, provided)
+            undo.pop_all()
+        return names
+
+    def _merge(self, name: str, provided: Provided) -> Mapping[str, Sequence[str]]:
         registry = self.registry.merged(name, provided)
         commands = {command.name or "": command for command in provided.get("register_commands", ())}
         words = [*RESERVED, *self.commands, *commands, *registry.tasks]
         if taken := sorted(word for word in {*words} if words.count(word) > 1):
             raise DuplicateName(f"the command {taken[0]!r} of {name!r} is taken")
-        self.manager.register(plugin, name=name)
         self.registry = registry
         self.commands |= commands
         return {hook: tuple(getattr(item, "name", "") for item in items) for hook, items in provided.items()}
+
+    def _collect(self, plugin: object) -> Provided:
+        provided: dict[str, Sequence[Any]] = {}
+        for caller in self.manager.get_hookcallers(plugin) or ():
+            if caller.spec is None:
+                known = [name for name, value in vars(hooks).items() if hasattr(value, "latentry_spec")]
+                raise UnknownName("hook", caller.name, known)
+            calls: list[Any] = [impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin]
+            if caller.name in COLLECTED:
+                provided[caller.name] = _checked(caller.name, [spec for call in calls for spec in call()])
+            elif caller.name == "register_commands":
+                group = click.Group()
+                for call in calls:
+                    call(cli=group)
+                provided[caller.name] = tuple(group.commands.values())
+            else:
+                provided[caller.name] = ()
+        if not provided:
+            raise PluginError("it implements no hook", fix="mark its hooks with latentry_sdk.hookimpl")
+        return provided
 
     def _refuse_second(self, candidate: Candidate) -> None:
         for record in self.records:
@@ -98,16 +125,8 @@ class Loader:
                 raise DuplicateName(f"plugin {candidate.name!r} is given by both {owners}")
 
     def _record(self, candidate: Candidate, status: Status, **more: Any) -> None:
-        self.records.append(
-            PluginRecord(candidate.name, candidate.distribution, candidate.version, status, **more)
-        )
-
-
-def new_manager() -> pluggy.PluginManager:
-    """A plugin manager that knows the hooks and nothing else."""
-    manager = pluggy.PluginManager("latentry")
-    manager.add_hookspecs(hooks)
-    return manager
+        about = candidate.name, candidate.distribution, candidate.version
+        self.records.append(PluginRecord(*about, status, **more))
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
@@ -124,32 +143,6 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     if not wait([outcome], seconds).done:
         raise PluginError(f"it took more than {seconds:g} s", fix="move slow work out of import and hooks")
     return outcome.result()
-
-
-def _take(candidate: Candidate) -> tuple[object, Provided]:
-    plugin = candidate.load()
-    alone = new_manager()
-    alone.register(plugin)
-    return plugin, _collect(alone, plugin)
-
-
-def _collect(alone: pluggy.PluginManager, plugin: object) -> Provided:
-    provided: dict[str, Sequence[Any]] = {}
-    for caller in alone.get_hookcallers(plugin) or ():
-        if caller.spec is None:
-            known = [name for name, value in vars(hooks).items() if hasattr(value, "latentry_spec")]
-            raise UnknownName("hook", caller.name, known)
-        if caller.name in COLLECTED:
-            provided[caller.name] = _checked(caller.name, [spec for part in caller() for spec in part])
-        elif caller.name == "register_commands":
-            group = click.Group()
-            caller(cli=group)
-            provided[caller.name] = tuple(group.commands.values())
-        else:
-            provided[caller.name] = ()
-    if not provided:
-        raise PluginError("it implements no hook", fix="mark its hooks with latentry_sdk.hookimpl")
-    return provided
 
 
 def _checked(hook: str, given: Sequence[Any]) -> Sequence[Any]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from latentry import specs
+from latentry.discovery import clash
 from latentry.errors import LatentryError, PluginError, Unavailable, blamed, check_known
 from latentry.loader import within
 from latentry.registry import Registry
@@ -33,7 +33,7 @@ class Placer:
             try:
                 self._reports[spec.name] = within(PROBE_SECONDS, spec.probe)
             except Exception as exc:
-                fix = exc.fix if isinstance(exc, LatentryError) else None
+                fix = getattr(exc, "fix", None)
                 self._reports[spec.name] = DeviceReport(False, f"its probe failed: {exc}", fix)
         return self._reports[spec.name]
 
@@ -72,11 +72,9 @@ class Placer:
         scheme = scheme or spec.schemes[0]
         check_known(f"scheme of {name}", [scheme], spec.schemes)
         check_known(f"part for {name}", [part] if "*" not in spec.parts else [], spec.parts)
-        for distribution in spec.requires:
-            try:
-                version(distribution)
-            except PackageNotFoundError:
-                raise Unavailable(f"{name} needs {distribution}", fix=f"pip install {distribution}") from None
+        for requirement in spec.requires:
+            if problem := clash(requirement):
+                raise Unavailable(f"{name} {problem}", fix=f"pip install '{requirement}'")
         return spec, scheme
 
     def memory(self, placed: Placements, detected: Detected, optimizers: Optimizers) -> Mapping[str, int]:

@@ -12,6 +12,8 @@ from latentry.request import Options, Request
 from latentry.types import Detected, Placement
 
 O = TypeVar("O", bound=Options)  # noqa: E741
+Parsed = Mapping[tuple[str, str], Options]
+"""The options of each part of a plan, by its kind and name: a task and a device may share a name."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Plan:
     seeds: tuple[int, ...]
     size: tuple[int, int]
     format: str
-    options: Mapping[tuple[str, str], Options]
+    options: Parsed
     quantizers: specs.Quantizers
     optimizers: tuple[specs.OptimizerSpec, ...]
     memory: Mapping[str, int]
@@ -88,5 +90,5 @@ class Plan:
 
 
 def owner(part: specs.Spec) -> tuple[str, str]:
-    """The key of a part's options: its kind and name, for a task and a device may share a name."""
+    """The key of a part's options."""
     return type(part).__name__, part.name

@@ -1,7 +1,7 @@
 """Plan a request: every user error is found here, before any weight is touched and without torch."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,11 +15,10 @@ from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError,
 from latentry.header import ModelHeader, read_header
 from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
 from latentry.placement import Placer
-from latentry.plan import Plan, owner
+from latentry.plan import Parsed, Plan, owner
 from latentry.registry import Registry
-from latentry.request import MAX_SEED, Options, Request
+from latentry.request import MAX_SEED, Options, Request, parsed
 from latentry.types import Detected, ModelRange
-from latentry.validation import parsed
 
 FROM_THE_START = frozenset({JOB.name, SIZE.name, SEEDS.name, SIGMAS.name})
 
@@ -99,9 +98,7 @@ class Planner:
             return self.registry.stages.find(name.removesuffix("?"))
         role = name[1:]
         if role not in family.roles:
-            raise InvalidRequest(
-                f"models of family {family.name!r} cannot do {role}, which {task.name!r} needs"
-            )
+            raise InvalidRequest(f"{family.name!r} models cannot do {role}, which {task.name!r} needs")
         return self.registry.stages.find(family.roles[role])
 
     def _size(self, request: Request, detected: Detected) -> tuple[int, int]:
@@ -115,9 +112,7 @@ class Planner:
             raise InvalidRequest(f"{request.batch} × {width} × {height} is more than {limit} in one job")
         return width, height
 
-    def _options(
-        self, request: Request, parts: Sequence[specs.Configurable]
-    ) -> Mapping[tuple[str, str], Options]:
+    def _options(self, request: Request, parts: Sequence[specs.Configurable]) -> Parsed:
         configurable = [part.name for part in parts if part.options.model_fields]
         check_known("owner of options", request.options, configurable)
         if shared := {name for name in configurable if configurable.count(name) > 1}:

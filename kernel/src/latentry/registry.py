@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 from typing import Any, Generic, TypeVar
 
 from latentry import specs
@@ -27,18 +28,15 @@ class Table(Mapping[str, S], Generic[S]):
             raise UnknownName(self.kind, name, self.specs)
         return found
 
-    def added(self, owner: str, spec: S) -> "Table[S]":
+    def added(self, spec: S, *, owner: str) -> "Table[S]":
         """A table with `spec` in it too; `DuplicateName` names both owners."""
         aliases = {alias.lower(): spec.name for alias in spec.aliases}
         for name in (spec.name, *aliases):
             if taken := self.owners.get(self.aliases.get(name, name)):
                 raise DuplicateName(f"{self.kind} {name!r} is given by both {taken!r} and {owner!r}")
-        return replace(
-            self,
-            specs={**self.specs, spec.name: spec},
-            owners={**self.owners, spec.name: owner},
-            aliases={**self.aliases, **aliases},
-        )
+        aliases = {**self.aliases, **aliases}
+        owners = {**self.owners, spec.name: owner}
+        return replace(self, specs={**self.specs, spec.name: spec}, owners=owners, aliases=aliases)
 
     def __getitem__(self, name: str) -> S:
         return self.specs[name]
@@ -68,13 +66,11 @@ class Registry:
 
     def merged(self, owner: str, provided: Mapping[str, Sequence[Any]]) -> "Registry":
         """A registry that holds what `owner` provides by hook as well: all of it, or an error."""
-        tables = {
-            hook: getattr(self, hook.removeprefix("register_")) for hook in COLLECTED if hook in provided
-        }
-        for hook, table in tables.items():
-            for spec in provided[hook]:
-                table = tables[hook] = table.added(owner, spec)
-        return replace(self, **{hook.removeprefix("register_"): table for hook, table in tables.items()})
+        tables = {}
+        for hook in COLLECTED.keys() & provided.keys():
+            name = hook.removeprefix("register_")
+            tables[name] = reduce(partial(Table.added, owner=owner), provided[hook], getattr(self, name))
+        return replace(self, **tables)
 
 
 COLLECTED = {f"register_{name}": table.holds for name, table in vars(Registry()).items()}

@@ -4,14 +4,17 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from latentry.errors import InvalidRequest, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_SEED = 2**64 - 1
+M = TypeVar("M", bound=BaseModel)
 
 
 def _number(value: Any) -> Any:
@@ -67,13 +70,33 @@ class Request(Options):
     dtype: Name | None = Field(None, description="Number type of the weights; else the device's choice")
     place: Pairs = Field({}, description="component=device, or *=device for all")
     quantize: Pairs = Field({}, description="component=quantizer:scheme")
-    optimizers: tuple[str, ...] = Field(
-        (), max_length=64, description="Memory and speed techniques, in order"
-    )
-    inputs: Mapping[str, Any] = Field(
-        {}, max_length=64, description="Named inputs: a path, bytes, or a PIL image"
-    )
+    optimizers: tuple[str, ...] = Field((), max_length=64, description="Savers of memory or time, in order")
+    inputs: Mapping[str, Any] = Field({}, max_length=64, description="Paths, bytes or PIL images, by name")
     options: Mapping[str, Mapping[str, Any]] = Field({}, max_length=256, description="Options by owner")
+
+
+def parsed(kind: type[M], values: Mapping[str, Any], *, where: str = "") -> M:
+    """`values` as a `kind`; `InvalidRequest` in one line that says where, what, and what is legal."""
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as exc:
+        raise InvalidRequest(f"{where}{explained(exc, kind)}") from exc
+
+
+def explained(exc: ValidationError, kind: type[BaseModel]) -> str:
+    """The first things wrong, at most three, each with its field and value."""
+    problems = exc.errors(include_url=False, include_context=False)
+    lines = [_one(problem, kind) for problem in problems[:3]]
+    return "; ".join(lines) + (f" and {len(problems) - 3} more" if len(problems) > 3 else "")
+
+
+def _one(problem: Mapping[str, Any], kind: type[BaseModel]) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(sorted(kind.model_fields)) or "it has none"
+        return f"unknown option {shown(place)}; known: {known}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place[:80]}: {message} (got {shown(problem['input'])})"
 
 
 @dataclass(frozen=True)
@@ -88,9 +111,7 @@ class Artifact:
         """The picture as PIL sees it."""
         from PIL import Image
 
-        picture = Image.open(io.BytesIO(self.data))
-        picture.load()
-        return picture
+        return Image.open(io.BytesIO(self.data))
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the file whole or not at all; `OutputExists` unless `overwrite`."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from latentry.errors import InvalidModel, LatentryError, PluginError
+from latentry.errors import InvalidModel, PluginError, blamed
 from latentry.plan import Plan
 from latentry.registry import Registry
 from latentry.request import Options
@@ -82,12 +82,8 @@ class Residents:
 
 def _load(plan: Plan) -> Mapping[str, Component]:
     before = plan.header.signature()
-    try:
+    with blamed(f"loading {plan.header.path.name}", InvalidModel):
         components = dict(plan.family.load(plan.header, plan.detected))
-    except (LatentryError, MemoryError):
-        raise
-    except Exception as exc:
-        raise InvalidModel(f"{plan.header.path.name} cannot be loaded: {exc}") from exc
     if plan.header.signature() != before:
         raise InvalidModel(f"{plan.header.path.name} changed while it was read", fix="run it again")
     if components.keys() != plan.detected.components.keys():

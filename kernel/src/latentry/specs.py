@@ -100,7 +100,8 @@ class OptimizerSpec(Spec):
 class QuantizerSpec(Spec):
     """Fewer bits for the weights of components named in `parts`, by one of `schemes`.
 
-    `requires` names distributions that must be installed; `apply(component, scheme)` gives the new component.
+    `requires` lists what must be installed, as "torchao>=0.9"; `apply(component, scheme)` gives the new
+    component.
     """
 
     schemes: tuple[str, ...]

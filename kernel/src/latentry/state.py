@@ -1,6 +1,6 @@
 """The immutable, typed blackboard that stages hand to one another."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
@@ -47,9 +47,6 @@ class State:
         """The value of `key`, or `default` where no stage gave it."""
         value: T | D | None = self._entries.get(key.name, default)
         return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
 
     def __contains__(self, key: Key[Any]) -> bool:
         return key.name in self._entries

@@ -1,10 +1,8 @@
 """The types that cross the border between kernel and plugins in a running job."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from math import log
 from typing import Any, Protocol, Self, TypeVar
 
 
@@ -49,7 +47,8 @@ class Noise(Protocol[XCo]):
 class ModelRange:
     """The noise levels a model was trained on: `sigmas[t]` for training timestep t, increasing.
 
-    `space` is "ve" (x = x0 + sigma n) or "flow" (x = (1 - sigma) x0 + sigma n).
+    `space` is "ve" (x = x0 + sigma n) or "flow" (x = (1 - sigma) x0 + sigma n). `sigma_at` and `timestep_at`
+    of the sdk convert.
     """
 
     sigmas: tuple[float, ...]
@@ -64,28 +63,6 @@ class ModelRange:
     def sigma_max(self) -> float:
         """The largest trained noise level."""
         return self.sigmas[-1]
-
-    def sigma(self, timestep: float) -> float:
-        """The noise level at a fractional timestep, clamped at the ends.
-
-        Between trained ones it is linear in the logarithm, or in the level itself for "flow".
-        """
-        t = min(max(timestep, 0.0), len(self.sigmas) - 1.0)
-        low = min(int(t), len(self.sigmas) - 2)
-        part, below, above = t - low, self.sigmas[low], self.sigmas[low + 1]
-        if self.space == "flow":
-            return (1 - part) * below + part * above
-        return float(below ** (1 - part) * above**part)
-
-    def timestep(self, sigma: float) -> float:
-        """The fractional timestep of a noise level: the inverse of `sigma`."""
-        high = bisect_left(self.sigmas, sigma)
-        if high in (0, len(self.sigmas)):
-            return float(max(high - 1, 0))
-        below, above = self.sigmas[high - 1], self.sigmas[high]
-        if self.space == "flow":
-            return high - 1 + (sigma - below) / (above - below)
-        return high - 1 + log(sigma / below) / log(above / below)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ import click
 
 from latentry.errors import InvalidRequest, OutputExists, shown
 from latentry.host import Host
-from latentry.request import Request, Result
+from latentry.request import Request, Result, parsed
 from latentry.specs import StageSpec, TaskSpec
-from latentry.validation import parsed
 from latentry_cli.console import progress_bar, quiet_stdout, show_json
 from latentry_cli.flags import flag, is_mapping, pairs
 

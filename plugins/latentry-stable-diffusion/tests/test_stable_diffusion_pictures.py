@@ -16,6 +16,7 @@ from latentry_sdk import (
     SOURCE,
     Cancelled,
     InvalidModel,
+    sigma_at,
 )
 from latentry_stable_diffusion import register_stages
 from latentry_stable_diffusion.denoising import denoise
@@ -114,7 +115,7 @@ def test_emoji64_draws_a_red_apple_on_blue(emoji64, start):
     state = start(emoji64, prompt="a red apple on a blue background", guidance=4.0, seeds=(3,))
     state = denoise(noise(encode_prompt(state, EmbeddingCache())))
     levels = state[JOB].plan.detected.model_range
-    sigmas = [*(levels.sigma(999 * (1 - i / 12)) for i in range(12)), 0.0]
+    sigmas = [*(sigma_at(levels, 999 * (1 - i / 12)) for i in range(12)), 0.0]
     x = state[NOISE].initial() * sigmas[0]
     for i, now in enumerate(sigmas[:-1]):
         x = x + (x - state[DENOISE](x, now)) / now * (sigmas[i + 1] - now)

@@ -68,6 +68,7 @@ from latentry.types import (
     X,
 )
 from latentry_sdk.keys import CONDITIONING, IMAGES, INPUTS, KNOWN, MASK, MASK_LATENTS, MASKED_LATENTS, SOURCE
+from latentry_sdk.levels import sigma_at, timestep_at
 from latentry_sdk.prompts import PROMPTS, Chunk, Prompt, Prompts, Span, TimedPrompt, Timeline
 
 __all__ = [
@@ -160,4 +161,6 @@ __all__ = [
     "hookimpl",
     "read_config",
     "read_header",
+    "sigma_at",
+    "timestep_at",
 ]

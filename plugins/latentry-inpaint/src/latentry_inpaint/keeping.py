@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from latentry_sdk import Denoise, ModelRange, X
+from latentry_sdk import Denoise, ModelRange, X, timestep_at
 from latentry_sdk.noising import noised
 
 
@@ -32,10 +32,10 @@ def graded(
 
     The share is that of the training timestep of `first`, the level that sampling starts from.
     """
-    start = levels.timestep(first)
+    start = timestep_at(levels, first)
 
     def denoise(x: X, sigma: float) -> X:
-        remaining = min(levels.timestep(sigma) / start, 1) if start else 1
+        remaining = min(timestep_at(levels, sigma) / start, 1) if start else 1
         now: X = painted_at(mask, remaining)
         return keep_known(inner, mask=now, known=known, noise=noise, space=levels.space)(x, sigma)
 

@@ -6,7 +6,7 @@ from math import sqrt
 from operator import mul
 
 from latentry_samplers.steps import Fresh, ignore, towards
-from latentry_sdk import Denoise, ModelRange, OnStep, X
+from latentry_sdk import Denoise, ModelRange, OnStep, X, sigma_at, timestep_at
 
 
 def lcm(
@@ -38,7 +38,8 @@ def tcd(
     for i, (now, nxt) in enumerate(pairwise(sigmas)):
         clean = denoise(x, now)
         on_step(i, x, clean)
-        down = nxt if nxt == 0 or eta == 0 else min(nxt, levels.sigma(int((1 - eta) * levels.timestep(nxt))))
+        left = int((1 - eta) * timestep_at(levels, nxt))
+        down = nxt if nxt == 0 or eta == 0 else min(nxt, sigma_at(levels, left))
         x = towards(clean, x, now, down)
         if nxt > down:
             x = x + noise(now, nxt) * sqrt(nxt * nxt - down * down)

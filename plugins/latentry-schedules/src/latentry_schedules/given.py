@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from latentry_schedules.falling import check_end, falling
 from latentry_schedules.options import LOWEST
-from latentry_sdk import InvalidRequest, ModelRange
+from latentry_sdk import InvalidRequest, ModelRange, sigma_at
 
 
 def given_sigmas(
@@ -27,7 +27,7 @@ def given_timesteps(
     _check("timesteps", values, steps)
     if values[0] > (last := len(model_range.sigmas) - 1):
         raise InvalidRequest(f"timesteps: {values[0]:g} is above {last}, the model's last timestep")
-    return falling(map(model_range.sigma, values))
+    return falling(sigma_at(model_range, value) for value in values)
 
 
 def _check(name: str, values: Sequence[float], steps: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import cos, pi
 
 from latentry_schedules.falling import falling, fractions
-from latentry_sdk import ModelRange
+from latentry_sdk import ModelRange, sigma_at
 
 
 def normal(steps: int, model_range: ModelRange, /) -> tuple[float, ...]:
@@ -53,10 +53,10 @@ def quadratic(steps: int, model_range: ModelRange, /) -> tuple[float, ...]:
 def _evenly(steps: int, gaps: int, model_range: ModelRange) -> tuple[float, ...]:
     """The levels at the first `steps` ends of `gaps` even gaps; exact where a timestep is whole."""
     last = len(model_range.sigmas) - 1
-    return falling(model_range.sigma(last * (gaps - i) / gaps) for i in range(steps))
+    return falling(sigma_at(model_range, last * (gaps - i) / gaps) for i in range(steps))
 
 
 def _at(model_range: ModelRange, times: Iterable[float]) -> tuple[float, ...]:
     """The levels at `times`, where 1 is the last trained timestep and 0 the first."""
     last = len(model_range.sigmas) - 1
-    return falling(model_range.sigma(last * time) for time in times)
+    return falling(sigma_at(model_range, last * time) for time in times)

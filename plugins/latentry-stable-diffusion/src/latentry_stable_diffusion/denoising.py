@@ -18,6 +18,7 @@ from latentry_sdk import (
     Options,
     Placed,
     State,
+    timestep_at,
 )
 from latentry_stable_diffusion.conditions import Inputs, Timed, conditions
 from latentry_stable_diffusion.details import Details
@@ -89,7 +90,7 @@ class Denoiser:
         sample = (x / sqrt(sigma**2 + 1)).repeat_interleave(rows, dim=0)
         if inputs.extra is not None:
             sample = torch.cat([sample, inputs.extra.expand(len(sample), *inputs.extra.shape[1:])], dim=1)
-        timestep = torch.tensor([self.model_range.timestep(sigma)], device=x.device)
+        timestep = torch.tensor([timestep_at(self.model_range, sigma)], device=x.device)
         output = self.unet(sample, timestep, *inputs.arrays).to(x.dtype)
         return self.guide(output.unflatten(0, (len(x), rows)))
 

@@ -3,12 +3,14 @@
     python tests/benchmarks/startup.py --runs 9
 
 Each line is one thing done in fresh processes of this interpreter, with every plugin that is installed
-in it. "bare python" is what an empty program takes here; the commands include it. The two lines "in
+in it. "bare python" is what an empty program takes here, "third-party libraries" what the kernel's
+dependencies do; the commands include both. Bytecode is cached, as pip leaves it. The two lines "in
 process" are measured inside, after the interpreter has started. Aims on a quiet machine:
 `latentry --help` under 0.3 s, a host with all plugins under 0.5 s. On a busy one compare with "bare python".
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -20,23 +22,28 @@ HOST = (
     "import time; began = time.perf_counter(); from latentry import Host; host = Host(); "
     "print(time.perf_counter() - began)"
 )
+LIBRARIES = "import click, importlib.metadata, packaging.requirements, platformdirs, pluggy, pydantic.types"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def command(*arguments: str) -> float:
     """Seconds of one run of `python ARGUMENTS`, from outside."""
     began = perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env=ENVIRONMENT)
     return perf_counter() - began
 
 
 def inside(program: str) -> float:
     """The seconds a program measures and prints itself."""
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=ENVIRONMENT
+    )
     return float(done.stdout)
 
 
 MEASURES: dict[str, Callable[[], float]] = {
     "bare python": lambda: command("-c", "pass"),
+    "third-party libraries": lambda: command("-c", LIBRARIES),
     "latentry --help": lambda: command("-m", "latentry", "--help"),
     "latentry plugins": lambda: command("-m", "latentry", "plugins"),
     "import latentry, in process": lambda: inside(IMPORT),

@@ -1,7 +1,7 @@
 """Notice when a plugin, while it loads, changes the host's own code."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -20,9 +20,7 @@ class Guard:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Put back what changes in here, then say what it was with a `PluginError`."""
-        for place, owner in _owners():
-            if place not in self._known:
-                self._known[place] = owner, dict(vars(owner))
+        self._known |= {place: (owner, dict(vars(owner))) for place, owner in _owners(but=self._known.keys())}
         try:
             yield
         finally:
@@ -41,8 +39,9 @@ class Guard:
             raise PluginError(f"it changed {', '.join(changed[:3])} of the host", fix=fix)
 
 
-def _owners() -> Iterator[tuple[str, Any]]:
-    for name, module in list(sys.modules.items()):
+def _owners(*, but: Set[str]) -> Iterator[tuple[str, Any]]:
+    for name in sys.modules.keys() - but:
+        module = sys.modules[name]
         if name.partition(".")[0] in PACKAGES and isinstance(module, ModuleType):
             yield name, module
             kinds = [value for value in vars(module).values() if isinstance(value, type)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spec:
     """The base: a `name` of lower-case letters, digits, `_`, `.` and `-`, and one line of description.
 
@@ -35,14 +35,14 @@ class Spec:
             raise PluginError(f"{shown(self.name)} is no name for a {type(self).__name__}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Configurable(Spec):
     """A part of a job that declares options for its user; a plan holds them parsed."""
 
     options: type[Options] = field(default=Options, kw_only=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DeviceSpec(Configurable):
     """A place where components of the given `kinds` run.
 
@@ -54,7 +54,7 @@ class DeviceSpec(Configurable):
     kinds: frozenset[str] = frozenset({"torch"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SchedulerSpec(Configurable):
     """A noise schedule: `sigmas(steps, model_range, **declared options)`.
 
@@ -66,7 +66,7 @@ class SchedulerSpec(Configurable):
     spaces: frozenset[str] = frozenset({"ve", "flow"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SamplerSpec(Configurable):
     """A solver: `sample(denoise, x, sigmas, *, on_step, [noise,] **declared options) -> x`.
 
@@ -82,7 +82,7 @@ class SamplerSpec(Configurable):
     label: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OptimizerSpec(Spec):
     """A memory or speed technique for components named in `parts` ("*" for any).
 
@@ -96,7 +96,7 @@ class OptimizerSpec(Spec):
     apply: Callable[[Component, Device], tuple[Component, Undo]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuantizerSpec(Spec):
     """Fewer bits for the weights of components named in `parts`, by one of `schemes`.
 
@@ -114,7 +114,7 @@ Quantizers = Mapping[str, tuple[QuantizerSpec, str]]
 """The quantizer of a component and its scheme, by the component's name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StageSpec(Configurable):
     """One step of a task: `run(state) -> state`, which reads `needs` and puts `gives`.
 
@@ -127,7 +127,7 @@ class StageSpec(Configurable):
     gives: tuple[Key[Any], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InputSpec:
     """A named input of a task."""
 
@@ -137,7 +137,7 @@ class InputSpec:
     description: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TaskSpec(Configurable):
     """What a user can ask for: the stages in order, by name; `@role` is the model family's stage for it.
 
@@ -153,7 +153,7 @@ class TaskSpec(Configurable):
     check: Callable[[Request, Any], None] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelFamily(Spec):
     """How a kind of checkpoint is recognised, loaded and called.
 
@@ -168,7 +168,7 @@ class ModelFamily(Spec):
     kind: str = "torch"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurfaceSpec(Spec):
     """A way for people or programs to reach a host: `serve(host)` returns when it is closed."""
 
@@ -185,14 +185,14 @@ class Executor(Protocol):
         """Stop, and give back devices and models."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExecutorSpec(Spec):
     """Where jobs run: `open(host)` gives the executor."""
 
     open: Callable[["Host"], Executor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JobRecord:
     """A job as a store keeps it. `status` is queued, running, done, failed or cancelled."""
 
@@ -216,14 +216,14 @@ class Store(Protocol):
         """All records, oldest first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoreSpec(Spec):
     """Where jobs, results and history are kept: `open(folder)` gives the store."""
 
     open: Callable[[Path], Store]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelEntry:
     """A model that can be asked for by name, which may be any file's name."""
 

@@ -4,26 +4,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class JobEvent:
-    """Something that happened to the job named `job`."""
+class Event:
+    """Something that happened to the job named `job`; plugins may define further ones."""
 
     job: str
 
 
 @dataclass(frozen=True)
-class Queued(JobEvent):
+class Queued(Event):
     """The job is planned and accepted."""
 
     task: str
 
 
 @dataclass(frozen=True)
-class Started(JobEvent):
+class Started(Event):
     """An executor has begun the job."""
 
 
 @dataclass(frozen=True)
-class ModelLoaded(JobEvent):
+class ModelLoaded(Event):
     """A model's components are in place; `seconds` is what that took."""
 
     model: str
@@ -31,14 +31,14 @@ class ModelLoaded(JobEvent):
 
 
 @dataclass(frozen=True)
-class StageStarted(JobEvent):
+class StageStarted(Event):
     """A stage begins."""
 
     stage: str
 
 
 @dataclass(frozen=True)
-class Stepped(JobEvent):
+class Stepped(Event):
     """Sampling step `step` of `steps` is about to be taken; the first is 1."""
 
     step: int
@@ -46,7 +46,7 @@ class Stepped(JobEvent):
 
 
 @dataclass(frozen=True)
-class ImageReady(JobEvent):
+class ImageReady(Event):
     """Image number `index` of the job is made; its first is 0."""
 
     index: int
@@ -54,22 +54,19 @@ class ImageReady(JobEvent):
 
 
 @dataclass(frozen=True)
-class Done(JobEvent):
+class Done(Event):
     """The job's result is in the store."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Failed(JobEvent):
+class Failed(Event):
     """The job ended with an error, given in one line."""
 
     error: str
 
 
 @dataclass(frozen=True)
-class Cancelled(JobEvent):
+class Cancelled(Event):
     """The job was stopped because it was asked to."""
-
-
-Event = Queued | Started | ModelLoaded | StageStarted | Stepped | ImageReady | Done | Failed | Cancelled

@@ -15,9 +15,10 @@ from latentry_emoji.training.card import write_card  # noqa: E402
 from latentry_emoji.training.diffusion import DiffusionSettings, DiffusionTraining  # noqa: E402
 from latentry_emoji.training.export import export  # noqa: E402
 from latentry_emoji.training.latents import Encoding, encode_samples  # noqa: E402
-from latentry_emoji.training.loop import Run, Schedule, read_log, train  # noqa: E402
+from latentry_emoji.training.loop import Run, Schedule, read_log, resume, train  # noqa: E402
 from latentry_emoji.training.masks import random_mask  # noqa: E402
 from latentry_emoji.training.merges import learn_merges  # noqa: E402
+from latentry_emoji.training.restore import restore  # noqa: E402
 from latentry_emoji.training.sampling import Mixture, training_scene  # noqa: E402
 from latentry_emoji.training.text import TextSettings, new_text_encoders, new_tokenizer  # noqa: E402
 from latentry_emoji.training.vae import VaeSettings, VaeTraining, new_vae  # noqa: E402
@@ -100,6 +101,26 @@ def test_an_export_loads_in_diffusers_and_draws(tmp_path):
     assert {file.suffix for file in (tmp_path / "model" / "unet").iterdir()} == {".json", ".safetensors"}
     assert json.loads((tmp_path / "model" / "model_index.json").read_text())["force_zeros_for_empty_prompt"]
     assert "SIL Open Font License 1.1" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_training_goes_on_from_an_export(tmp_path):
+    vae, diffusion = vae_training(), diffusion_training()
+    train(vae, Run(tmp_path / "run" / "vae", 6, log_steps=2))
+    train(diffusion, Run(tmp_path / "run" / "diffusion", 4, log_steps=2))
+    model = tmp_path / "model"
+    export(assemble(vae.vae, diffusion.denoiser), model)
+    logs = {name: read_log(tmp_path / "run" / name / "log.jsonl") for name in ("vae", "diffusion")}
+    (model / "training.json").write_text(json.dumps(logs))
+    restore(model, tmp_path / "other")
+    resumed, run = diffusion_training(), Run(tmp_path / "other" / "diffusion", 6, log_steps=2)
+    assert resume(resumed, run) == (4, pytest.approx(logs["diffusion"][-1]["seconds"], abs=1))
+    for mine, theirs in zip(resumed.weights, diffusion.weights, strict=True):
+        assert torch.equal(mine, theirs.half().float())
+    train(resumed, run)
+    assert [entry["step"] for entry in read_log(run.log)] == [2, 4, 6]
+    assert resume(vae_training(), Run(tmp_path / "other" / "vae", 6))[0] == 6
+    with pytest.raises(FileExistsError, match="begun already"):
+        restore(model, tmp_path / "other")
 
 
 def test_masks_are_full_around_objects_or_boxes():

@@ -36,7 +36,8 @@ so was the right third of every photo: scores are measured on those.
 
 ## Training
 
-`python -m latentry_emoji.training.train_vae`, `.precompute`, `.train_diffusion`, `.export`, in this order.
+`python -m latentry_emoji.training.train_vae`, `.precompute`, `.train_diffusion`, `.export`, in this order;
+`.restore` goes on from an exported model, and `training.json` has the whole logs.
 
 ### Autoencoder
 

@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from latentry_emoji.training.average import Average
 from latentry_emoji.training.latents import Samples
-from latentry_emoji.training.loop import Schedule, State
+from latentry_emoji.training.loop import Schedule, State, new_optimizer
 from latentry_emoji.training.randomness import numpy_generator, torch_generator
 from latentry_emoji.training.text import TextEncoders, TextSettings, new_text_encoders
 
@@ -65,7 +65,7 @@ class DiffusionTraining:
         self.scaling_factor = samples.scaling_factor
         self.kept_signal = noise_schedule().alphas_cumprod
         self.weights = [weight for module in self.denoiser.modules for weight in module.parameters()]
-        self.optimizer = torch.optim.AdamW(self.weights, betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimizer = new_optimizer(self.weights)
         self.average = Average(self.denoiser.modules, settings.decay)
 
     def step(self, index: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from latentry_emoji.training.stages import DIFFUSION, EXPORT, LATENTS, VAE, trai
 from latentry_emoji.training.vae import VaeSettings
 
 READABLE = 0o644
+LOGS = "training.json"
+"""The file in an exported model with the whole logs of both trainings."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     target = options.to or options.folder / EXPORT
     export(assemble(vae, trained_denoiser(options.folder, DiffusionSettings())), target)
     logs = {name: read_log(Run(options.folder / name, 0).log) for name in (VAE, DIFFUSION)}
+    (target / LOGS).write_text(json.dumps(logs, indent=0))
     write_card(target, logs[VAE], logs[DIFFUSION])
 
 

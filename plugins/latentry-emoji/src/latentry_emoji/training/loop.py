@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,6 +73,11 @@ class Run:
     def log(self) -> Path:
         """One JSON object a line: step, seconds trained, mean loss and, now and then, scores."""
         return self.folder / "log.jsonl"
+
+
+def new_optimizer(weights: Iterable[torch.Tensor]) -> torch.optim.AdamW:
+    """The optimizer of both trainings."""
+    return torch.optim.AdamW(weights, betas=(0.9, 0.99), weight_decay=0.01)
 
 
 def train(trainee: Trainee, run: Run) -> None:

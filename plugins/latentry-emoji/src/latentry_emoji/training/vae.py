@@ -15,7 +15,7 @@ from latentry_emoji.evaluation.reconstruction import reconstruction_scores
 from latentry_emoji.training.artwork import Artwork
 from latentry_emoji.training.average import Average
 from latentry_emoji.training.drawing import draw
-from latentry_emoji.training.loop import Schedule, State
+from latentry_emoji.training.loop import Schedule, State, new_optimizer
 from latentry_emoji.training.pictures import to_pictures, to_tensor
 from latentry_emoji.training.randomness import numpy_generator, torch_generator
 from latentry_emoji.training.sampling import DRAWING, ENCODING, Mixture, held_out_scene, training_scene
@@ -47,7 +47,7 @@ class VaeTraining:
         self.settings, self.schedule, self.artwork = settings, schedule, artwork
         self.names = tuple(artwork)
         self.vae = new_vae(settings)
-        self.optimizer = torch.optim.AdamW(self.vae.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimizer = new_optimizer(self.vae.parameters())
         self.average = Average((self.vae,), settings.decay)
 
     def step(self, index: int) -> float:

@@ -1,5 +1,6 @@
 """The evaluation gives full marks to drawn scenes, chance to noise, and tells one fault from another."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentry_emoji import FOLDER
 from latentry_emoji.evaluation import benchmark_scenes, inpainting_tasks, score, score_inpainting
+from latentry_emoji.evaluation.__main__ import main
 from latentry_emoji.evaluation.reconstruction import hue_labels, psnr, reconstruction_scores, ssim
 from latentry_emoji.evaluation.scoring import nearest_colour
 from latentry_emoji.evaluation.sheets import tiled
@@ -17,6 +20,7 @@ from latentry_emoji.training.concepts import names
 from latentry_emoji.training.drawing import draw
 from latentry_emoji.training.sampling import held_out
 from latentry_emoji.training.scenes import COLOURS, OPPOSITE, Background, Placed, Scene
+from latentry_sdk import UserError
 
 SCENES = benchmark_scenes(18, seed=5)
 PICTURES = [draw(scene, shipped(), 64) for scene in SCENES]
@@ -155,3 +159,36 @@ def _paled(picture):
 def _other_colour(background):
     colours = list(COLOURS)
     return Background("plain", (colours[(colours.index(background.key) + 4) % len(colours)],))
+
+
+def test_the_command_scores_what_a_host_draws_by_any_sampler(capsys):
+    options = ("--names", "rose,bus", "--count", "2", "--pairs", "0", "--masks", "2", "--steps", "12")
+    main([*options, "--sampler", "dpmpp_2m", "--scheduler", "karras", "--place", "unet=cpu"])
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert scores["drawing"]["pictures"] == 2
+    assert scores["drawing"]["recall_5"] == 1
+    assert scores["inpainting"]["kept_psnr"] == 99
+    with pytest.raises(UserError, match="unknown sampler 'nobody'"):
+        main([*options, "--sampler", "nobody"])
+    with pytest.raises(SystemExit):
+        main([*options, "--place", "unet"])
+
+
+def test_the_command_scores_the_pipeline_of_diffusers_too(capsys):
+    main(
+        [
+            "--names",
+            "rose,bus",
+            "--count",
+            "2",
+            "--pairs",
+            "0",
+            "--masks",
+            "0",
+            "--steps",
+            "12",
+            "--diffusers",
+            str(FOLDER),
+        ]
+    )
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["drawing"]["recall_5"] == 1

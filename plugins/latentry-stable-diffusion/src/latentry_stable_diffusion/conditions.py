@@ -1,13 +1,15 @@
 """What the UNet takes beside the latents and the timestep, for each image and stretch of the sampling."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from latentry_sdk import CONDITIONING, JOB, MASK_LATENTS, MASKED_LATENTS, PLACED, SIZE, State
+from latentry_sdk.guidance import GUIDED_STEPS, NEGATIVE, PROMPT, ROWS
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.conditioning import Conditioning, Embedding
 from latentry_stable_diffusion.details import Details
+from latentry_stable_diffusion.equations import FIRST
 from latentry_stable_diffusion.pictures import encode
 
 if TYPE_CHECKING:
@@ -18,13 +20,14 @@ GOOD, POOR = 6.0, 2.5  # aesthetic scores of the refiner's prompt and negative p
 
 @dataclass(frozen=True)
 class Inputs:
-    """The UNet's inputs for one image: a row for each evaluation that guidance combines.
+    """The UNet's inputs for one image: a row for each evaluation that guidance combines, named by `rows`.
 
     `arrays` are the text (rows, tokens, width) and, for SDXL, the pooled prompt (rows, width) and the sizes
     (rows, numbers); `extra` are the further channels (1, channels, height, width) of an inpainting UNet.
     """
 
     arrays: tuple["Tensor", ...]
+    rows: tuple[str, ...]
     extra: "Tensor | None" = None
 
 
@@ -34,38 +37,53 @@ Timed = tuple[tuple[int, Inputs], ...]
 
 def conditions(state: State, *, both: bool) -> Sequence[Timed]:
     """The inputs of each image, or of one that stands for all; `both` adds the row for `guidance_2`."""
-    extra = _extra_channels(state)
+    extra, guided = _extra_channels(state), state.get(GUIDED_STEPS)
+    further = [row.name for row in state.get(ROWS) or ()]
     return [
-        tuple((stretch.until, Inputs(_arrays(stretch, state, both=both), extra)) for stretch in image)
+        tuple(
+            (stretch.until, _inputs(rows_of(stretch, both=both, further=further), stretch, state, extra))
+            for stretch in (image if guided is None else within(guided, image))
+        )
         for image in state[CONDITIONING]
     ]
 
 
-def rows_of(stretch: Conditioning, *, both: bool) -> list[Embedding]:
-    """Negative, prompt; with `both`, between them the prompt for the first encoder alone."""
+def within(guided: range, image: Sequence[Conditioning]) -> Iterator[Conditioning]:
+    """The stretches of an image, cut where guidance begins and ends; outside they have no negative."""
+    before = 0
+    for stretch in image:
+        edges = {edge for edge in (guided.start - 1, guided.stop - 1) if before < edge < stretch.until}
+        for until in (*sorted(edges), stretch.until):
+            yield replace(stretch, until=until, uncond=stretch.uncond if before + 1 in guided else None)
+            before = until
+
+
+def rows_of(stretch: Conditioning, *, both: bool, further: Sequence[str] = ()) -> dict[str, Embedding]:
+    """Negative, prompt, further rows; with `both`, after the negative the prompt for the first encoder."""
     cond, uncond = stretch.cond, stretch.uncond
+    rows = dict.fromkeys((PROMPT, *further), cond)
     if uncond is None:
-        return [cond]
-    if not both:
-        return [uncond, cond]
-    return [uncond, Embedding((cond.sides[0], *uncond.sides[1:]), uncond.pooled), cond]
+        return rows
+    first = {FIRST: Embedding((cond.sides[0], *uncond.sides[1:]), uncond.pooled)} if both else {}
+    return {NEGATIVE: uncond, **first, **rows}
 
 
-def _arrays(stretch: Conditioning, state: State, *, both: bool) -> "tuple[Tensor, ...]":
+def _inputs(
+    rows: Mapping[str, Embedding], stretch: Conditioning, state: State, extra: "Tensor | None"
+) -> Inputs:
     """Text, and SDXL's pooled prompts and (original size, crop, target size); the refiner has scores last."""
     import torch
 
     details, home = Details.of(state[JOB]), state[PLACED]["unet"].home
-    rows = rows_of(stretch, both=both)
-    text = torch.cat([row.hidden for row in rows]).to(home)
+    text = torch.cat([row.hidden for row in rows.values()]).to(home)
     if not ARCHITECTURES[details.architecture].text_time:
-        return (text,)
-    width, height = state[SIZE]
+        return Inputs((text,), tuple(rows), extra)
+    (width, height), texts = state[SIZE], rows.values()
     ends = [
-        (GOOD if row is stretch.cond else POOR,) if details.aesthetic else (height, width) for row in rows
+        (GOOD if row is stretch.cond else POOR,) if details.aesthetic else (height, width) for row in texts
     ]
     sizes = torch.tensor([[height, width, 0, 0, *end] for end in ends], dtype=torch.float32, device=home)
-    return text, torch.cat([row.pooled for row in rows]).to(home), sizes
+    return Inputs((text, torch.cat([row.pooled for row in texts]).to(home), sizes), tuple(rows), extra)
 
 
 def _extra_channels(state: State) -> "Tensor | None":

@@ -1,6 +1,6 @@
 """The role denoise: UNet, parameterisation and classifier-free guidance as `denoise(x, sigma) -> x0`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from latentry_sdk import (
     State,
     timestep_at,
 )
+from latentry_sdk.guidance import ROWS, Guide, Moment, Row, composed
 from latentry_stable_diffusion.conditions import Inputs, Timed, conditions
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.equations import CLEAN, Guidance
@@ -54,7 +55,8 @@ class Denoiser:
     sigmas: tuple[float, ...]
     model_range: ModelRange
     clean: Callable[["Tensor", "Tensor", float], "Tensor"]
-    guide: Guidance
+    guide: Guide
+    further: Sequence[Row] = ()
     together: bool = False
     _repeated: "dict[tuple[int, int], Inputs]" = field(default_factory=dict)
 
@@ -64,11 +66,10 @@ class Denoiser:
 
         step = self.step(sigma)
         if self.together and len(self.images) == 1:
-            return self.clean(x, self._output(x, sigma, self._for_all(len(x), step)), sigma)
+            return self._seen(Moment(x, sigma, step), self._for_all(len(x), step))
         images = self.images if len(self.images) > 1 else [*self.images] * len(x)
         parts = zip(x.chunk(len(x)), images, strict=True)
-        outputs = [(part, self._output(part, sigma, _at(image, step))) for part, image in parts]
-        return torch.cat([self.clean(part, output, sigma) for part, output in outputs])
+        return torch.cat([self._seen(Moment(part, sigma, step), _at(image, step)) for part, image in parts])
 
     def step(self, sigma: float) -> int:
         """The sampling step, from 1, that goes down from a level of at least `sigma`."""
@@ -80,35 +81,48 @@ class Denoiser:
         key = (count, id(inputs))
         if key not in self._repeated:
             repeated = [array.repeat(count, *[1] * (array.dim() - 1)) for array in inputs.arrays]
-            self._repeated[key] = Inputs(tuple(repeated), inputs.extra)
+            self._repeated[key] = Inputs(tuple(repeated), inputs.rows, inputs.extra)
         return self._repeated[key]
 
-    def _output(self, x: "Tensor", sigma: float, inputs: Inputs) -> "Tensor":
+    def _seen(self, moment: Moment, inputs: Inputs) -> "Tensor":
+        output = self.guide(self._outputs(moment.x, moment.sigma, inputs), moment)
+        return self.clean(moment.x, output, moment.sigma)
+
+    def _outputs(self, x: "Tensor", sigma: float, inputs: Inputs) -> "Mapping[str, Tensor]":
+        """What the UNet gives, by the names of the rows: (images, channels, height, width) each."""
         import torch
 
-        rows = len(inputs.arrays[0]) // len(x)
-        sample = (x / sqrt(sigma**2 + 1)).repeat_interleave(rows, dim=0)
+        count = len(inputs.rows)
+        sample = (x / sqrt(sigma**2 + 1)).repeat_interleave(count, dim=0)
         if inputs.extra is not None:
             sample = torch.cat([sample, inputs.extra.expand(len(sample), *inputs.extra.shape[1:])], dim=1)
         timestep = torch.tensor([timestep_at(self.model_range, sigma)], device=x.device)
+        for row in self.further:
+            row.before(slice(inputs.rows.index(row.name), None, count))
         output = self.unet(sample, timestep, *inputs.arrays).to(x.dtype)
-        return self.guide(output.unflatten(0, (len(x), rows)))
+        return dict(zip(inputs.rows, output.unflatten(0, (len(x), count)).unbind(1), strict=True))
 
 
 def denoise(state: State) -> State:
-    """The denoiser for the job's prompts, at its size."""
+    """The denoiser for the job's prompts, at its size; stages before it may change its guidance.
+
+    What they can put is in `latentry_sdk.guidance`.
+    """
     job = state[JOB]
     details, request, options = Details.of(job), job.plan.request, job.options(DenoiseOptions)
     both = options.guidance_2 is not None
     if both and (request.guidance <= 1 or details.architecture != "sdxl"):
         raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
+    own = Guidance((request.guidance, *([] if options.guidance_2 is None else [options.guidance_2])))
+    further = state.get(ROWS) or ()
     denoiser: Denoise[Tensor] = Denoiser(
         state[PLACED]["unet"],
         conditions(state, both=both),
         state[SIGMAS],
         job.plan.detected.model_range,
         CLEAN[details.prediction],
-        Guidance((request.guidance, *([] if options.guidance_2 is None else [options.guidance_2]))),
+        composed(own, state),
+        further,
         options.together,
     )
     return state.put(DENOISE, denoiser)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from latentry_sdk import Detected, Job, ModelRange
+from latentry_sdk.guidance import FEATURE
 from latentry_stable_diffusion.architectures import Architecture
 
 INPAINT = "inpaint"
@@ -81,7 +82,7 @@ def as_detected(
         model_range=model_range,
         size=size,
         multiple=details.factor,
-        features=frozenset({INPAINT} if inpaint else ()),
+        features=frozenset({FEATURE, INPAINT} if inpaint else {FEATURE}),
         details=asdict(details),
     )
 

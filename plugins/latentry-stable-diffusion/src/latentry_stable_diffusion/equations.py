@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from latentry_sdk.guidance import NEGATIVE, PROMPT, Moment
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+FIRST = "first"
+"""The row for `guidance_2`: the prompt for the first text encoder, the negative prompt for the others."""
 
 
 def epsilon(x: "Tensor", output: "Tensor", sigma: float) -> "Tensor":
@@ -25,6 +30,10 @@ CLEAN: Mapping[str, Callable[["Tensor", "Tensor", float], "Tensor"]] = {
 }
 
 
+OWN_ROWS = (NEGATIVE, FIRST, PROMPT)
+"""The rows that the family itself asks for, in order."""
+
+
 @dataclass(frozen=True)
 class Guidance:
     """out = u + g (c - u), from the rows u and c for the negative prompt and the prompt, arXiv:2207.12598.
@@ -35,9 +44,9 @@ class Guidance:
 
     scales: tuple[float, ...]
 
-    def __call__(self, rows: "Tensor") -> "Tensor":
-        """(images, rows, channels, height, width) to (images, channels, height, width)."""
-        out = rows[:, 0]
-        for index in range(rows.shape[1] - 1):
-            out = out + self.scales[index] * (rows[:, index + 1] - rows[:, index])
+    def __call__(self, rows: "Mapping[str, Tensor]", _moment: Moment) -> "Tensor":
+        """Rows of (images, channels, height, width) to one; the prompt's where there is no negative."""
+        out, *others = own = [rows[name] for name in OWN_ROWS if name in rows]
+        for scale, above, below in zip(self.scales, others, own, strict=False):
+            out = out + scale * (above - below)
         return out

@@ -17,8 +17,9 @@ from PIL import Image
 
 import latentry_images
 from latentry_images import ReadOptions
-from latentry_images.reading import MAX_SCANS, read_image, read_mask
+from latentry_images.reading import read_image, read_mask
 from latentry_sdk import INPUTS, JOB, InputSpec, InvalidInput, Job, State
+from latentry_sdk.opening import MAX_SCANS
 
 LIMIT = 64_000_000
 MEBIBYTE = 1 << 20

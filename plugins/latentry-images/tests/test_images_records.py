@@ -2,6 +2,8 @@
 
 import io
 import json
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +17,21 @@ from sd_parsers.parsers import AUTOMATIC1111Parser
 import latentry_images
 from latentry_images import WriteOptions
 from latentry_images.metadata import clean, document, parameters_text
-from latentry_images.writing import as_bytes, encode, read_back
-from latentry_sdk import ARTIFACTS, IMAGES, JOB, ImageReady, InvalidInput, InvalidRequest, Job, Request, State
+from latentry_images.writing import as_bytes, encode
+from latentry_sdk import (
+    ARTIFACTS,
+    IMAGES,
+    JOB,
+    ImageReady,
+    InvalidInput,
+    InvalidRequest,
+    Job,
+    ModelHeader,
+    Options,
+    Request,
+    State,
+)
+from latentry_sdk.records import read_texts
 
 FORMATS = ("png", "jpeg", "webp")
 HOSTILE = (
@@ -49,9 +64,15 @@ def make_job(**more: object) -> Job:
     request = Request.model_validate(fields)
     plan = SimpleNamespace(
         request=request,
-        sampler=SimpleNamespace(name="dpmpp_2m", label="DPM++ 2M"),
-        scheduler=SimpleNamespace(name="karras", label="Karras"),
-        header=SimpleNamespace(path=Path(model)),
+        task=SimpleNamespace(options=Options),
+        stages=latentry_images.register_stages()[1:],
+        family=SimpleNamespace(load=json.loads),
+        sampler=SimpleNamespace(name="dpmpp_2m", label="DPM++ 2M", sample=max),
+        scheduler=SimpleNamespace(name="karras", label="Karras", sigmas=partial(partial(min), 1)),
+        optimizers=(),
+        quantizers={},
+        config=SimpleNamespace(cache_dir=Path("none")),
+        header=ModelHeader(Path(model)),
         seeds=(42, 43),
         format=form,
         options_of=lambda kind: WriteOptions(),
@@ -83,6 +104,12 @@ def independent(data: bytes) -> tuple[str, str, object]:
 
 
 KEPT: list[Image.Image] = []
+
+
+def read_back(data: bytes) -> tuple[str | None, str | None]:
+    """Both records as the sdk reads them."""
+    texts = read_texts(data, "the picture", 1_000_000)
+    return texts.get("parameters"), texts.get("latentry")
 
 
 def test_the_text_is_what_other_programs_write() -> None:
@@ -225,3 +252,6 @@ def test_the_stage_writes_one_artifact_a_picture_and_tells_of_each() -> None:
     assert [artifact.seed for artifact in artifacts] == [42, 43]
     assert [artifact.open().getpixel((0, 0)) for artifact in artifacts] == [(255, 0, 0), (0, 0, 255)]
     assert job.events == [ImageReady("one", 0, 42), ImageReady("one", 1, 43)]
+    assert job.applied["plugins"] == {"latentry-images": version("latentry-images")}
+    assert job.applied["libraries"] == {"pillow": version("pillow")}
+    assert "sha256" not in job.applied["model"]  # there is no such file

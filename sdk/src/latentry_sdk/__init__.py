@@ -24,12 +24,13 @@ from latentry.events import (
     Started,
     Stepped,
 )
+from latentry.files import write_whole
 from latentry.header import ModelHeader, read_config, read_header
 from latentry.hooks import hookimpl
 from latentry.host import Host
 from latentry.job import Job
 from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE
-from latentry.request import Artifact, Count, Number, Options, Request, Result
+from latentry.request import Artifact, Count, Number, Options, Request, Result, parsed
 from latentry.specs import (
     DeviceSpec,
     Executor,
@@ -159,8 +160,10 @@ __all__ = [
     "UserError",
     "X",
     "hookimpl",
+    "parsed",
     "read_config",
     "read_header",
     "sigma_at",
     "timestep_at",
+    "write_whole",
 ]

@@ -1,16 +1,20 @@
 """Read input pictures safely, and write results with their metadata."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from latentry_sdk import (
     ARTIFACTS,
     IMAGES,
     INPUTS,
     JOB,
+    PLACED,
     Count,
     Field,
     ImageReady,
+    Job,
     Options,
+    Placed,
     StageSpec,
     State,
     hookimpl,
@@ -55,7 +59,7 @@ def register_stages() -> Sequence[StageSpec]:
 def read_images(state: State) -> State:
     """Every picture among the task's inputs, upright and 8-bit; `InvalidInput` says which is none."""
     from latentry_images.reading import read_image, read_mask
-    from latentry_images.sources import digest, load
+    from latentry_sdk.sources import digest, load
 
     job = state[JOB]
     limit = job.options(ReadOptions).max_input_megapixels * 1_000_000 // job.plan.request.batch
@@ -77,9 +81,23 @@ def write_images(state: State) -> State:
 
     job = state[JOB]
     images = state[IMAGES]
+    _account(job, state.get(PLACED, {}))
     quality, artifacts = job.options(WriteOptions).quality, []
     for index, image in enumerate(images):
         job.check_cancelled()
         artifacts.append(encode(image, job, index, quality))
         job.notify(ImageReady(job.id, index, artifacts[-1].seed))
     return state.put(ARTIFACTS, tuple(artifacts))
+
+
+def _account(job: Job, placed: Mapping[str, Placed]) -> None:
+    """Report what a replay needs to know of: the model's hash, and the versions of what took part."""
+    from latentry_images.hashing import model_hash
+    from latentry_images.provenance import library_versions, plugin_versions, took_part
+
+    with suppress(OSError):  # a model that was taken away after it was loaded has no hash
+        digest = model_hash(job.plan.header, job.plan.config.cache_dir)
+        job.apply("model", {**job.applied["model"], "sha256": digest})
+    plugins = took_part(job, placed)
+    job.apply("plugins", plugin_versions(plugins))
+    job.apply("libraries", library_versions(plugins))

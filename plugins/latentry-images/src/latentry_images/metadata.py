@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from latentry_images.sources import digest_of
+from latentry_images.hashing import SHORT
 from latentry_sdk import Job
+from latentry_sdk.sources import digest_of
 
 NEGATIVE = "Negative prompt:"
 LINE_ENDS = dict.fromkeys(map(ord, "\r\x0b\x0c\x85\u2028\u2029"), "\n")
@@ -53,7 +54,7 @@ def settings(job: Job, index: int, size: tuple[int, int]) -> Mapping[str, Any]:
         "Seed": seed_of(job, index),
         **_variation(applied, index),
         "Size": "x".join(map(str, size)),
-        "Model hash": str(applied.get("model", {}).get("sha256") or "").removeprefix("sha256:")[:10],
+        "Model hash": applied.get("model", {}).get("sha256", "")[:SHORT],
         "Model": path.stem if path.suffix == ".safetensors" else path.name,
         "Version": f"latentry {host_version()}",
     }
@@ -69,6 +70,7 @@ def document(job: Job, index: int) -> str:
     whole = {
         "latentry": host_version(),
         "request": request,
+        "index": index,
         "seed": seed_of(job, index),
         "applied": job.applied,
     }

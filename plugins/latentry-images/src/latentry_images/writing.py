@@ -1,19 +1,25 @@
-"""Encode pictures with both records inside, and read the records back."""
+"""Encode pictures with both records inside."""
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentry_images.metadata import document, parameters_text, seed_of
-from latentry_images.reading import decoding, opened
 from latentry_sdk import Artifact, InvalidRequest, Job, UnknownName
+from latentry_sdk.records import (
+    DOCUMENT,
+    EXIF_IFD,
+    IMAGE_DESCRIPTION,
+    OWN_SEGMENT,
+    PARAMETERS,
+    UNICODE,
+    USER_COMMENT,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
     from PIL.PngImagePlugin import PngInfo
 
-USER_COMMENT, IMAGE_DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
-UNICODE = b"UNICODE\x00"
-OWN_SEGMENT, OWN_MARKER = b"latentry\x00", b"\xff\xe9"  # APP9
+OWN_MARKER = b"\xff\xe9"  # APP9
 SEGMENT = 65_000
 """Bytes put into one segment of a JPEG, which ends at 65,533."""
 
@@ -52,23 +58,12 @@ def as_bytes(image: "Image", form: str, records: tuple[str, str], quality: int) 
     return file.getvalue()
 
 
-def read_back(data: bytes) -> tuple[str | None, str | None]:
-    """The two records (parameters, document) of a picture, `None` for each that is not there."""
-    with decoding("the picture"):
-        picture: Any = opened(data, "the picture", MAX_PIXELS)
-        if picture.format == "PNG":
-            return picture.info.get("parameters"), picture.info.get("latentry")
-        exif = picture.getexif()
-        text = _comment(exif.get_ifd(EXIF_IFD).get(USER_COMMENT, b""))
-        return text, _joined(getattr(picture, "applist", ())) or exif.get(IMAGE_DESCRIPTION)
-
-
 def _chunks(parameters: str, whole: str) -> "PngInfo":
     from PIL.PngImagePlugin import PngInfo
 
     chunks = PngInfo()
-    chunks.add_text("parameters", parameters)  # as iTXt where Latin-1 does not do
-    chunks.add_itxt("latentry", whole)
+    chunks.add_text(PARAMETERS, parameters)  # as iTXt where Latin-1 does not do
+    chunks.add_itxt(DOCUMENT, whole)
     return chunks
 
 
@@ -86,15 +81,3 @@ def _segments(whole: bytes) -> bytes:
     """JPEG segments of our own, as many as are needed."""
     parts = [OWN_SEGMENT + whole[start : start + SEGMENT] for start in range(0, len(whole), SEGMENT)]
     return b"".join(OWN_MARKER + (len(part) + 2).to_bytes(2, "big") + part for part in parts)
-
-
-def _joined(segments: Any) -> str | None:
-    parts = [part.removeprefix(OWN_SEGMENT) for _, part in segments if part.startswith(OWN_SEGMENT)]
-    return b"".join(parts).decode() if parts else None
-
-
-def _comment(raw: Any) -> str | None:
-    if not isinstance(raw, bytes) or len(raw) < len(UNICODE):
-        return None
-    text = raw[len(UNICODE) :]
-    return text.decode("utf-16-be" if raw.startswith(UNICODE) else "utf-8", "replace")

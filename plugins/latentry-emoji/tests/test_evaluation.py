@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from latentry_emoji import FOLDER
 from latentry_emoji.evaluation import benchmark_scenes, inpainting_tasks, score, score_inpainting
 from latentry_emoji.evaluation.__main__ import main
 from latentry_emoji.evaluation.reconstruction import hue_labels, psnr, reconstruction_scores, ssim
 from latentry_emoji.evaluation.scoring import nearest_colour
+from latentry_emoji.evaluation.sheets import main as draw_sheets
 from latentry_emoji.evaluation.sheets import tiled
 from latentry_emoji.training.artwork import shipped
 from latentry_emoji.training.concepts import names
@@ -192,3 +193,16 @@ def test_the_command_scores_the_pipeline_of_diffusers_too(capsys):
         ]
     )
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["drawing"]["recall_5"] == 1
+
+
+@pytest.mark.slow
+def test_a_contact_sheet_and_a_strip_are_drawn_by_the_host(tmp_path, capsys):
+    draw_sheets([str(tmp_path / "sheets"), "--names", "rose,bus", "--pairs", "0"])
+    assert len(capsys.readouterr().out.splitlines()) == 24
+    with Image.open(tmp_path / "sheets" / "contact-sheet.png") as sheet:
+        assert sheet.size == (1038, 258)
+    with Image.open(tmp_path / "sheets" / "inpainting-strip.png") as strip:
+        known, mask, made = (strip.crop((0, top, 1038, top + 128)) for top in (0, 130, 260))
+    outside = np.asarray(mask.convert("L").filter(ImageFilter.MaxFilter(9))) == 0  # enlarging blurs the edge
+    assert outside.any()
+    assert np.array_equal(np.asarray(known)[outside], np.asarray(made)[outside])

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 from PIL import Image
 
 from latentry_emoji.evaluation.tasks import benchmark_scenes, inpainting_tasks
@@ -18,27 +19,22 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw 16 held-out captions, and fill 8 masks in unseen photos: rows of photo, mask and result."""
     options = _parser().parse_args(arguments)
 
-    import torch
+    from latentry_emoji.evaluation.hosting import draw_captions, paint_tasks
+    from latentry_sdk import Host, Request
 
-    from latentry_emoji.evaluation.pipelines import (
-        Drawing,
-        draw_captions,
-        load_pipeline,
-        paint_tasks,
-        side_of,
-    )
-
-    torch.set_num_threads(options.threads)
-    pipeline, drawing = load_pipeline(options.model), Drawing(seed=options.seed)
-    scenes = benchmark_scenes(2 * COLUMNS, pair_share=0.25, seed=options.seed)
-    tasks = inpainting_tasks(COLUMNS, photo_share=1.0, side=side_of(pipeline), seed=options.seed)
+    names = tuple(options.names.split(",")) if options.names else None
+    asked = Request(task="txt2img", model=options.model, guidance=4, seed=options.seed)
+    scenes = benchmark_scenes(2 * COLUMNS, names=names, pair_share=options.pairs, seed=options.seed)
+    tasks = inpainting_tasks(COLUMNS, names=names, photo_share=1.0, seed=options.seed)
+    with Host() as host:
+        drawn = draw_captions(host, asked, [scene.caption for scene in scenes])
+        painted = paint_tasks(host, asked, tasks)
     options.to.mkdir(parents=True, exist_ok=True)
-    drawn = draw_captions(pipeline, [scene.caption for scene in scenes], drawing)
     tiled(drawn).save(options.to / "contact-sheet.png")
-    rows = [*(task.known for task in tasks), *(task.mask for task in tasks)]
-    tiled([*rows, *paint_tasks(pipeline, tasks, drawing)]).save(options.to / "inpainting-strip.png")
-    captions = [scene.caption for scene in scenes] + [task.caption for task in tasks]
-    (options.to / "captions.txt").write_text("\n".join(captions) + "\n")
+    rows = [*(task.known for task in tasks), *(task.mask for task in tasks), *painted]
+    tiled(rows).save(options.to / "inpainting-strip.png")
+    for caption in [scene.caption for scene in scenes] + [task.caption for task in tasks]:
+        click.echo(caption)
 
 
 def tiled(pictures: Sequence[Image.Image], scale: int = 2) -> Image.Image:
@@ -54,10 +50,11 @@ def tiled(pictures: Sequence[Image.Image], scale: int = 2) -> Image.Image:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="latentry_emoji.evaluation.sheets", description=main.__doc__)
-    parser.add_argument("model", type=Path, help="a diffusers folder")
     parser.add_argument("to", type=Path, help="the folder to write into")
+    parser.add_argument("--model", default="emoji", help="a model's name or a diffusers folder")
+    parser.add_argument("--names", help="concepts to ask for, with commas between; all unless given")
+    parser.add_argument("--pairs", type=float, default=0.25, help="the share of captions with two objects")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
     return parser
 
 

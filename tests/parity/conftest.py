@@ -21,7 +21,10 @@ from diffusers import (
 )
 from PIL import Image
 
+import latentry_cfg_zero
 import latentry_cpu
+import latentry_guidance_end
+import latentry_guidance_rescale
 import latentry_images
 import latentry_img2img
 import latentry_inpaint
@@ -34,7 +37,10 @@ from latentry import Host
 from latentry_sdk import IMAGES, StageSpec, State, hookimpl
 
 PLUGINS = (
+    latentry_cfg_zero,
     latentry_cpu,
+    latentry_guidance_end,
+    latentry_guidance_rescale,
     latentry_images,
     latentry_img2img,
     latentry_inpaint,
@@ -140,16 +146,24 @@ PIPELINES = {
 class Reference:
     """Runs diffusers' pipelines, and compares."""
 
-    def __call__(self, model: Small, sampler: str, task: str, **asked: Any) -> tuple[Any, Any]:
-        """Latents and picture of the pipeline for a task."""
+    def __call__(
+        self,
+        model: Small,
+        sampler: str,
+        task: str,
+        *,
+        after_step: Callable[[Any, int, dict[str, Any]], dict[str, Any]] = lambda *_: {},
+        **asked: Any,
+    ) -> tuple[Any, Any]:
+        """Latents and picture of the pipeline for a task; `after_step` may change its values."""
         kind = PIPELINES[task][hasattr(model.pipeline, "text_encoder_2")]
         pipeline = kind(**{**model.parts, "scheduler": self._scheduler(sampler)})
         pipeline.set_progress_bar_config(disable=True)
         kept: dict[str, Any] = {}
 
-        def keep(_pipeline: Any, _step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        def keep(pipeline: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
             kept.update(values)
-            return {}
+            return after_step(pipeline, step, values)
 
         picture = pipeline(callback_on_step_end=keep, **asked).images[0]
         return kept["latents"], picture

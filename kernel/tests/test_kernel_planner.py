@@ -9,8 +9,10 @@ from pydantic import Field, ValidationError
 
 from latentry import Config, Host, Request, UserError
 from latentry.errors import InvalidModel, InvalidRequest, PluginError, Unavailable, UnknownName
+from latentry.plan import Plan
 from latentry_sdk import (
     ARTIFACTS,
+    JOB,
     Artifact,
     Count,
     DeviceReport,
@@ -26,6 +28,7 @@ from latentry_sdk import (
     SamplerSpec,
     SchedulerSpec,
     StageSpec,
+    State,
     TaskSpec,
 )
 from latentry_toy import painter
@@ -486,3 +489,47 @@ def test_an_optional_stage_runs_where_a_plugin_gives_it_and_is_left_out_elsewher
         open_host(plugin("strict", register_tasks=lambda: [TaskSpec("strict", ("mark",), model="toy")])).plan(
             Request(task="strict")
         )
+
+
+def test_a_part_may_work_by_a_further_plan(open_host: Make, plugin: Make) -> None:
+    def twice(plan: Plan, planned: Callable[[Request], Plan]) -> Plan:
+        return planned(Request(task="plain", seed=plan.seeds[0], steps=2 * plan.request.steps))
+
+    stage = StageSpec("again", lambda state: state, further=twice)
+    plain = TaskSpec("plain", ("load",), model="toy", formats=("x",))
+    tasks = [plain, TaskSpec("both", ("load", "again"), model="toy", formats=("x",))]
+    host = open_host(plugin(register_stages=lambda: [stage], register_tasks=lambda: tasks))
+    plan = host.plan(Request(task="both", steps=4))
+    again = plan.further["again"]
+    assert again
+    assert (again.task, again.seeds, len(again.sigmas) - 1) == (plain, plan.seeds, 8)
+    assert (plan.further["both"], again.further) == (None, {"plain": None, "load": None})
+
+
+def test_what_a_further_plan_refuses_or_breaks_is_told_in_one_line(open_host: Make, plugin: Make) -> None:
+    def refuse(_plan: Plan, planned: Callable[[Request], Plan]) -> Plan:
+        return planned(Request(task="nowhere"))
+
+    tasks = [
+        TaskSpec("refuses", ("load",), model="toy", formats=("x",), further=refuse),
+        TaskSpec("breaks", ("load",), model="toy", formats=("x",), further=lambda *_: 1 / 0),
+    ]
+    host = open_host(plugin(register_tasks=lambda: tasks))
+    with pytest.raises(UnknownName, match="unknown task 'nowhere'"):
+        host.plan(Request(task="refuses"))
+    with pytest.raises(PluginError, match="'breaks' failed: ZeroDivisionError"):
+        host.plan(Request(task="breaks"))
+
+
+def test_a_stage_may_run_twice_with_the_same_options(open_host: Make, plugin: Make) -> None:
+    ran: list[int] = []
+
+    def dig(state: State) -> State:
+        ran.append(state[JOB].options(Depth).depth)
+        return state.put(ARTIFACTS, ())
+
+    stage = StageSpec("dig", dig, gives=(ARTIFACTS,), options=Depth)
+    task = TaskSpec("digs", ("dig", "load", "dig"), model="toy", formats=("x",))
+    host = open_host(plugin(register_stages=lambda: [stage], register_tasks=lambda: [task]))
+    host.run(Request(task="digs", options={"dig": {"depth": 7}}))
+    assert ran == [7, 7]

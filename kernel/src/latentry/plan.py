@@ -22,7 +22,7 @@ class Plan:
 
     `options` holds the parsed options of every part of the plan, see `options_for`; `memory` the estimated
     bytes of weights on each device; `quantizers` a (spec, scheme) by component; `config` the host's folders
-    and limits.
+    and limits; `further` the plans that the task and its stages work by beside this one, by their names.
     """
 
     request: Request
@@ -43,6 +43,7 @@ class Plan:
     optimizers: tuple[specs.OptimizerSpec, ...]
     memory: Mapping[str, int]
     config: Config = field(default_factory=Config)
+    further: Mapping[str, "Plan | None"] = field(default_factory=dict)
 
     def options_of(self, kind: type[O]) -> O:
         """The parsed options declared as `kind`."""

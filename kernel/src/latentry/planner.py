@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -42,23 +42,22 @@ class Planner:
         sampler = self.registry.samplers.find(request.sampler or detected.sampler)
         scheduler = self.registry.schedulers.find(request.scheduler or detected.scheduler)
         _check_space(detected, sampler, scheduler)
-        size = self._size(request, detected)
         placements = self.placer.placements(request, family, detected)
-        quantizers = self.placer.quantizers(request, detected)
         optimizers = tuple(map(self.registry.optimizers.find, request.optimizers))
         devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
-        options = self._options(request, [task, *stages, sampler, scheduler, *devices])
-        if task.check:
-            with blamed(f"the check of task {task.name!r}"):
-                task.check(request, options[owner(task)])
-        return Plan(
+        options = self._options(request, [task, *dict.fromkeys(stages), sampler, scheduler, *devices])
+        plan = Plan(
             request=request, task=task, stages=stages, family=family, header=header, detected=detected,
             placements=placements, sampler=sampler, scheduler=scheduler,
             sigmas=_sigmas(scheduler, request.steps, detected.model_range, options[owner(scheduler)]),
-            seeds=_seeds(request), size=size, format=_format(task, request), options=options,
-            quantizers=quantizers, optimizers=optimizers,
+            seeds=_seeds(request), size=self._size(request, detected), format=_format(task, request),
+            quantizers=self.placer.quantizers(request, detected), optimizers=optimizers, options=options,
             memory=self.placer.memory(placements, detected, optimizers), config=self.config,
         )  # fmt: skip
+        with blamed(f"the check of task {task.name!r}"):
+            task.check(request, options[owner(task)])
+            further = {part.name: part.further(plan, self.plan) for part in (task, *stages)}
+        return replace(plan, further=further)
 
     def models(self) -> list[specs.ModelEntry]:
         """The models that can be asked for by name."""

@@ -15,6 +15,7 @@ from latentry.types import Component, Detected, Device, DeviceReport, Undo
 if TYPE_CHECKING:
     from latentry.host import Host
     from latentry.job import Job
+    from latentry.plan import Plan
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -37,9 +38,14 @@ class Spec:
 
 @dataclass(frozen=True, eq=False)
 class Configurable(Spec):
-    """A part of a job that declares options for its user; a plan holds them parsed."""
+    """A part of a job that declares options for its user; a plan holds them parsed.
+
+    A task or stage may work by a plan beside the job's own: `further(plan, planned)` gives it, or None, where
+    `planned(request)` plans a request. `Plan.further` holds it by the part's name.
+    """
 
     options: type[Options] = field(default=Options, kw_only=True)
+    further: "Callable[..., Plan | None]" = field(default=lambda *_: None, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +156,7 @@ class TaskSpec(Configurable):
     inputs: tuple[InputSpec, ...] = ()
     formats: tuple[str, ...] = ("png", "jpeg", "webp")
     model: str | None = None
-    check: Callable[[Request, Any], None] | None = None
+    check: Callable[[Request, Any], None] = lambda _request, _options: None
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,7 @@ def _owners(host: Host, task: TaskSpec) -> Mapping[tuple[str, str], str]:
         "as_json",
         *(f"input_{spec.name}" for spec in task.inputs),
     }
-    names = [name.removesuffix("?") for name in task.stages]
+    names = dict.fromkeys(name.removesuffix("?") for name in task.stages)
     stages = [host.registry.stages[name] for name in names if name in host.registry.stages]
     specs: list[TaskSpec | StageSpec] = [task, *stages]
     found: dict[tuple[str, str], str] = {}

@@ -14,6 +14,7 @@ from latentry_emoji.training.assembly import assemble  # noqa: E402
 from latentry_emoji.training.card import write_card  # noqa: E402
 from latentry_emoji.training.diffusion import DiffusionSettings, DiffusionTraining  # noqa: E402
 from latentry_emoji.training.export import export  # noqa: E402
+from latentry_emoji.training.export import main as export_command  # noqa: E402
 from latentry_emoji.training.latents import Encoding, encode_samples  # noqa: E402
 from latentry_emoji.training.loop import Run, Schedule, read_log, resume, train  # noqa: E402
 from latentry_emoji.training.masks import random_mask  # noqa: E402
@@ -121,6 +122,19 @@ def test_training_goes_on_from_an_export(tmp_path):
     assert resume(vae_training(), Run(tmp_path / "other" / "vae", 6))[0] == 6
     with pytest.raises(FileExistsError, match="begun already"):
         restore(model, tmp_path / "other")
+
+
+def test_an_autoencoder_alone_is_exported_and_restored(tmp_path, monkeypatch):
+    monkeypatch.setattr("latentry_emoji.training.export.VaeSettings", lambda: SMALL_VAE)
+    vae = vae_training()
+    train(vae, Run(tmp_path / "run" / "vae", 6, log_steps=2))
+    export_command(["--folder", str(tmp_path / "run"), "--to", str(tmp_path / "model")])
+    restore(tmp_path / "model", tmp_path / "other")
+    resumed = vae_training()
+    assert resume(resumed, Run(tmp_path / "other" / "vae", 6))[0] == 6
+    for mine, theirs in zip(resumed.average.state(), vae.average.state(), strict=True):
+        assert torch.equal(mine, theirs.half().float())
+    assert not (tmp_path / "other" / "diffusion").exists()
 
 
 def test_masks_are_full_around_objects_or_boxes():

@@ -25,7 +25,10 @@ LOGS = "training.json"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write half-precision safetensors that load in StableDiffusionXLInpaintPipeline, even mid-training."""
+    """Write half-precision safetensors that load in StableDiffusionXLInpaintPipeline, even mid-training.
+
+    Before the denoiser's training has begun it is the autoencoder alone.
+    """
     parser = argparse.ArgumentParser(prog="latentry_emoji.training.export", description=main.__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the folder given to the other commands")
     parser.add_argument("--count", type=int, default=latents.COUNT, help="scenes the denoiser learned from")
@@ -33,22 +36,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    vae = trained_vae(options.folder, VaeSettings())
-    vae.register_to_config(
-        scaling_factor=latents.load(options.folder / LATENTS, options.count).scaling_factor
-    )
     target = options.to or options.folder / EXPORT
-    export(assemble(vae, trained_denoiser(options.folder, DiffusionSettings())), target)
     logs = {name: read_log(Run(options.folder / name, 0).log) for name in (VAE, DIFFUSION)}
+    vae = trained_vae(options.folder, VaeSettings())
+    if Run(options.folder / DIFFUSION, 0).checkpoint.is_file():
+        samples = latents.load(options.folder / LATENTS, options.count)
+        vae.register_to_config(scaling_factor=samples.scaling_factor)
+        export(assemble(vae, trained_denoiser(options.folder, DiffusionSettings())), target)
+        write_card(target, logs[VAE], logs[DIFFUSION])
+    else:
+        export(vae, target, VAE)
     (target / LOGS).write_text(json.dumps(logs, indent=0))
-    write_card(target, logs[VAE], logs[DIFFUSION])
 
 
-def export(pipeline: Any, target: Path) -> None:
-    """Write a pipeline into `target`, whole or not at all; what was there before is replaced."""
+def export(model: Any, target: Path, part: str = "") -> None:
+    """Write a pipeline, or a `part` of one, into `target`, whole or not at all, over what was there."""
     unfinished = target.with_name(target.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    copy.deepcopy(pipeline).to(torch.float16).save_pretrained(unfinished, safe_serialization=True)
+    copy.deepcopy(model).to(torch.float16).save_pretrained(unfinished / part, safe_serialization=True)
     for file in unfinished.rglob("*.*"):
         if file.is_file():
             file.chmod(READABLE)

@@ -26,15 +26,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def restore(model: Path, folder: Path) -> None:
-    """Write what both trainings resume from; FileExistsError where one has begun already."""
+    """Write what both trainings resume from; FileExistsError where one has begun already.
+
+    A model that is an autoencoder alone leaves the other training at its start.
+    """
+    logs = json.loads((model / LOGS).read_text())
     vae = AutoencoderKL.from_pretrained(model / VAE)
+    _write(Run(folder / VAE, 0), logs[VAE], {"vae": vae.float().state_dict(), **_moments((vae,))})
+    if not (model / "unet").is_dir():
+        return
     denoiser = (
         UNet2DConditionModel.from_pretrained(model / "unet"),
         CLIPTextModel.from_pretrained(model / "text_encoder"),
         CLIPTextModelWithProjection.from_pretrained(model / "text_encoder_2"),
     )
-    logs = json.loads((model / LOGS).read_text())
-    _write(Run(folder / VAE, 0), logs[VAE], {"vae": vae.float().state_dict(), **_moments((vae,))})
     states = [module.float().state_dict() for module in denoiser]
     _write(Run(folder / DIFFUSION, 0), logs[DIFFUSION], {"modules": states, **_moments(denoiser)})
 

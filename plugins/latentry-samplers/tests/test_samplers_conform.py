@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import latentry_samplers
-from latentry_samplers.catalogue import DISTILLED, ORDINARY, STOCHASTIC
+from latentry_samplers.catalogue import ADAPTIVE, DISTILLED, ORDINARY, STOCHASTIC
 from latentry_sdk import Number, Options, SamplerSpec
 from latentry_sdk.testing import Gaussian, SamplerConformance, SamplerContract, heavy_imports, measured_order
 
@@ -153,8 +153,10 @@ def test_numpy_and_torch_give_what_floats_give(spec: SamplerSpec, dtype: str) ->
     from_array = spec.sample(denoise, array, sigmas, **noise)
     from_tensor = spec.sample(denoise, tensor, sigmas, **noise)
     assert (from_array.dtype, from_tensor.dtype) == (array.dtype, tensor.dtype)
-    np.testing.assert_allclose(from_array, floats, rtol=1e-5)
-    np.testing.assert_allclose(from_tensor.numpy(), floats, rtol=1e-5)
+    rounded = spec in ADAPTIVE and dtype == "float32"  # its steps follow from small differences
+    rtol = 1e-3 if rounded else 1e-5
+    np.testing.assert_allclose(from_array, floats, rtol=rtol)
+    np.testing.assert_allclose(from_tensor.numpy(), floats, rtol=rtol)
     assert array.tolist() == tensor.tolist() == starts
 
 
@@ -239,7 +241,7 @@ def test_the_names_of_a1111_are_found() -> None:
     found = {alias for spec in SAMPLERS.values() for alias in (spec.name, *spec.aliases)}
     known = (
         "DPM++ 2M, DPM++ SDE, DPM++ 2M SDE, DPM++ 2M SDE Heun, DPM++ 2S a, DPM++ 3M SDE, Euler a, Euler, "
-        "LMS, Heun, DPM2, DPM2 a, DPM fast, DDIM, UniPC, LCM"
+        "LMS, Heun, DPM2, DPM2 a, DPM fast, DPM adaptive, DDIM, UniPC, LCM"
     )
     assert {name.lower() for name in known.split(", ")} <= found
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from latentry_samplers.catalogue import DISTILLED, ORDINARY, STOCHASTIC
+from latentry_samplers.catalogue import ADAPTIVE, DISTILLED, ORDINARY, STOCHASTIC
 from latentry_sdk import SamplerSpec, hookimpl
 
 
 @hookimpl
 def register_samplers() -> Sequence[SamplerSpec]:
-    """Solvers of the ordinary and the stochastic equation, and samplers for distilled models."""
-    return (*ORDINARY, *STOCHASTIC, *DISTILLED)
+    """Solvers of both equations, samplers for distilled models, and a solver with steps of its own."""
+    return (*ORDINARY, *STOCHASTIC, *DISTILLED, *ADAPTIVE)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from latentry_samplers import distilled, euler, multistep, predictor_corrector, sde, stages
+from latentry_samplers.adaptive import dpm_adaptive
 from latentry_samplers.er_sde import er_sde
 from latentry_samplers.options import (
+    AdaptiveOptions,
     AncestralOptions,
     DdimOptions,
     Dpmpp2mSdeOptions,
@@ -172,4 +174,16 @@ STOCHASTIC = (
 DISTILLED = (
     _spec(distilled.lcm, 1, "LCM", "k_lcm", stochastic=True, about="For LCM models, 2 to 8 steps"),
     _spec(distilled.tcd, 1, "TCD", options=TcdOptions, stochastic=True, about="For TCD models, 2 to 8 steps"),
+)
+
+ADAPTIVE = (
+    _spec(
+        dpm_adaptive,
+        3,
+        "DPM adaptive",
+        "k_dpm_ad",
+        options=AdaptiveOptions,
+        stochastic=True,
+        about="Chooses its own steps, as many as the error asks for",
+    ),
 )

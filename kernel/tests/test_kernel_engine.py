@@ -3,20 +3,24 @@
 import threading
 from collections.abc import Callable
 from time import sleep
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import latentry_toy
 from latentry import Host, Request, Result
+from latentry.engine import sample
 from latentry.errors import Cancelled, InvalidInput, PluginError
 from latentry.events import Event, StageStarted, Stepped
 from latentry_sdk import (
+    DENOISE,
     JOB,
     LATENTS,
     SEEDS,
     SIGMAS,
     SIZE,
+    UNGUIDED,
     Count,
     Field,
     Key,
@@ -284,6 +288,19 @@ def test_a_sampler_gets_noise_only_if_it_is_stochastic_and_its_options_by_name(
     host.run(Request(task="toy", prompt="ring", sampler="plain", options={"plain": {"depth": 7}}))
     host.run(Request(task="toy", prompt="ring", sampler="noisy"))
     assert seen == [7, False]
+
+
+def test_a_sampler_that_asks_for_it_gets_the_denoiser_without_the_prompt_too() -> None:
+    def parted(denoise: Any, x: Any, sigmas: Any, *, on_step: Any, unguided: Any) -> Any:
+        return denoise(x, 1.0), unguided(x, 1.0)
+
+    spec = SamplerSpec("parted", parted, unguided=True)
+    plan = SimpleNamespace(sampler=spec, options_for=lambda part: Options())
+    job: Any = SimpleNamespace(plan=plan, apply=lambda *_: None)
+    state = State().put(JOB, job).put(LATENTS, 3.0).put(SIGMAS, (1.0, 0.0)).put(DENOISE, lambda x, _: x + 1)
+    assert sample(state.put(UNGUIDED, lambda x, _: x - 1))[LATENTS] == (4.0, 2.0)
+    with pytest.raises(PluginError, match="'unguided'"):
+        sample(state)
 
 
 def test_a_wrapper_sees_every_stage_and_can_change_what_it_gives(open_host: Make, plugin: Make) -> None:

@@ -54,6 +54,7 @@ def host(open_host: Make, plugin: Make) -> Host:
             register_devices=lambda: [here, away, torch],
             register_samplers=lambda: [
                 SamplerSpec("flowing", lambda d, x, s: x, spaces=frozenset({"flow"})),
+                SamplerSpec("parted", lambda d, x, s: x, unguided=True),
                 SamplerSpec("deep", lambda d, x, s, *, on_step, depth: x, options=Depth),
             ],
             register_quantizers=lambda: [
@@ -85,7 +86,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "model": ({"model": "horse"}, "unknown model 'horse'; known: toy"),
     "sampler": (
         {"sampler": "eular"},
-        "unknown sampler 'eular'; known: deep, flowing, toy_ancestral, toy_euler",
+        "unknown sampler 'eular'; known: deep, flowing, parted, toy_ancestral, toy_euler",
     ),
     "scheduler": ({"scheduler": "karas"}, "unknown scheduler 'karas'; known: toy_even"),
     "device": ({"place": {"painter": "gpu"}}, "unknown device 'gpu'; known: away, here, torchy, toy"),
@@ -124,6 +125,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "input that is none": ({"task": "edit", "inputs": {"image": None}}, "needs the input 'image'"),
     "role": ({"task": "upscale"}, "'toy' models cannot do enlarge, which 'upscale' needs"),
     "space of a sampler": ({"sampler": "flowing"}, "sampler 'flowing' does not fit toy models"),
+    "guidance of a sampler": ({"sampler": "parted"}, "sampler 'parted' does not fit toy models"),
     "width": ({"width": 12}, "width 12 is no multiple of 8; 8 or 16 is"),
     "height": ({"height": 15}, "height 15 is no multiple of 8"),
     "size of the task": ({"width": 16}, "8 × 8 pixels, and no other size"),

@@ -8,7 +8,7 @@ from latentry import specs
 from latentry.errors import PluginError, blamed
 from latentry.events import ModelLoaded, StageStarted, Started, Stepped
 from latentry.job import Job
-from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE
+from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE, UNGUIDED
 from latentry.request import Result
 from latentry.residents import Residents
 from latentry.state import Key, State
@@ -34,8 +34,7 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
             began = perf_counter()
             state = _run_stage(stage, state, hook)
             timings[stage.name] = timings.get(stage.name, 0.0) + perf_counter() - began
-    artifacts = state[ARTIFACTS]
-    return Result(tuple(artifacts), job.applied, timings, job.warnings)
+    return Result((*state[ARTIFACTS],), job.applied, timings, job.warnings)
 
 
 def _run_stage(stage: specs.StageSpec, state: State, hook: Any) -> State:
@@ -60,16 +59,16 @@ def load(state: State) -> State:
 
 def sample(state: State) -> State:
     """Solve from noise to picture with the plan's sampler over the state's noise levels."""
-    job, sigmas = state[JOB], state[SIGMAS]
-    sampler = job.plan.sampler
+    job, sigmas, sampler = state[JOB], state[SIGMAS], state[JOB].plan.sampler
 
     def on_step(index: int, _x: Array, _clean: Array) -> None:
         job.check_cancelled()
         job.notify(Stepped(job.id, index + 1, len(sigmas) - 1))
 
-    noise = {"noise": state[NOISE].between} if sampler.stochastic else {}
-    options = dict(job.plan.options_for(sampler))
-    x = sampler.sample(state[DENOISE], state[LATENTS], sigmas, on_step=on_step, **noise, **options)
+    given = dict(job.plan.options_for(sampler))
+    given |= {"noise": state[NOISE].between} if sampler.stochastic else {}
+    given |= {"unguided": state[UNGUIDED]} if sampler.unguided else {}
+    x = sampler.sample(state[DENOISE], state[LATENTS], sigmas, on_step=on_step, **given)
     job.apply("steps", len(sigmas) - 1)
     return state.put(LATENTS, x)
 

@@ -32,5 +32,8 @@ LATENTS = Key[Any]("latents")
 DENOISE = Key[Denoise[Any]]("denoise")
 """The denoiser that the sampler calls; stages wrap it."""
 
+UNGUIDED = Key[Denoise[Any]]("unguided")
+"""What it sees without the prompt, where the plan's sampler asks for that; who wraps the one wraps both."""
+
 ARTIFACTS = Key[Sequence[Artifact]]("artifacts")
 """What the job gives back."""

@@ -41,7 +41,7 @@ class Planner:
         stages = self._stages(task, family)
         sampler = self.registry.samplers.find(request.sampler or detected.sampler)
         scheduler = self.registry.schedulers.find(request.scheduler or detected.scheduler)
-        _check_space(detected, sampler, scheduler)
+        _check_fit(detected, sampler, scheduler)
         placements = self.placer.placements(request, family, detected)
         optimizers = tuple(map(self.registry.optimizers.find, request.optimizers))
         devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
@@ -138,9 +138,10 @@ def _check_inputs(task: specs.TaskSpec, request: Request) -> None:
             raise InvalidRequest(f"task {task.name!r} needs the input {spec.name!r}: {spec.description}")
 
 
-def _check_space(detected: Detected, sampler: specs.SamplerSpec, scheduler: specs.SchedulerSpec) -> None:
+def _check_fit(detected: Detected, sampler: specs.SamplerSpec, scheduler: specs.SchedulerSpec) -> None:
+    unfit = sampler.unguided and "unguided" not in detected.features
     for kind, spec in (("sampler", sampler), ("scheduler", scheduler)):
-        if detected.model_range.space not in spec.spaces:
+        if detected.model_range.space not in spec.spaces or (spec is sampler and unfit):
             raise InvalidRequest(f"{kind} {spec.name!r} does not fit {detected.variant} models")
 
 

@@ -74,16 +74,19 @@ class SchedulerSpec(Configurable):
 
 @dataclass(frozen=True, eq=False)
 class SamplerSpec(Configurable):
-    """A solver: `sample(denoise, x, sigmas, *, on_step, [noise,] **declared options) -> x`.
+    """A solver: `sample(denoise, x, sigmas, *, on_step, [noise,] [unguided,] **declared options) -> x`.
 
     `order` is its order of accuracy in the step size; a `stochastic` one takes `noise(now, nxt)`, and a
     "brownian" one asks about intervals that overlap, and wants them to be of one motion over sigma.
+    An `unguided` one takes `unguided(x, sigma)`: the clean picture that the model sees in `x` without the
+    prompt, which costs nothing right after `denoise(x, sigma)`. Without guidance it is the same picture.
     `label` is the name other programs know it by, written to image metadata.
     """
 
     sample: Callable[..., Any]
     order: int = 1
     stochastic: bool | Literal["brownian"] = False
+    unguided: bool = False
     spaces: frozenset[str] = frozenset({"ve"})
     label: str = ""
 

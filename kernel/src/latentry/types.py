@@ -171,8 +171,9 @@ class Detected:
     """What a family read from a checkpoint's header.
 
     `components` maps each component to its parameter count; `size` is the model's native (width, height)
-    in pixels and `multiple` what both must be divisible by; `features` are words that stages ask for
-    ("inpaint": the denoiser takes the mask itself); `details` is the family's own.
+    in pixels and `multiple` what both must be divisible by; `features` are words that stages and
+    samplers ask for ("inpaint": the denoiser takes the mask itself; "unguided": the family gives UNGUIDED);
+    `details` is the family's own.
     """
 
     variant: str

@@ -25,6 +25,7 @@ from latentry_sdk import (
     MASK_LATENTS,
     NOISE,
     SIGMAS,
+    UNGUIDED,
     InvalidRequest,
     ModelRange,
     Request,
@@ -186,6 +187,15 @@ def test_strength_one_knows_no_content(content: str) -> None:
 def test_a_model_that_takes_the_mask_keeps_its_denoiser() -> None:
     assert keep(state_for(features=frozenset({"inpaint"})))[DENOISE] is inner
     assert keep(state_for())[DENOISE](99.0, 5.0) == 0.5
+
+
+@pytest.mark.parametrize("options", [{}, {"differential": True}])
+def test_what_is_seen_without_the_prompt_is_kept_in_the_same_way(options: dict[str, Any]) -> None:
+    state = state_for(**options).put(UNGUIDED, lambda x, sigma: inner(x, sigma) + 1)
+    for mask in (0.0, 1.0):
+        kept = keep(state.put(MASK_LATENTS, mask))
+        assert kept[UNGUIDED](99.0, 5.0) == kept[DENOISE](99.0, 5.0) + mask
+    assert UNGUIDED not in keep(state_for(**options))
 
 
 @given(st.integers(1, 1000), st.floats(0, 1, exclude_min=True))

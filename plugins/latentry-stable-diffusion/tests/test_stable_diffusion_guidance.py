@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from latentry_sdk import DENOISE, JOB, PLACED, InvalidRequest
+from latentry_sdk import DENOISE, JOB, PLACED, UNGUIDED, InvalidRequest
 from latentry_sdk.guidance import GUIDED_STEPS, Row, add_guide, add_row
 from latentry_stable_diffusion.conditioning import Conditioning
 from latentry_stable_diffusion.conditions import within
@@ -39,6 +39,13 @@ def began(tiny, start):
         return encode_prompt(state, EmbeddingCache()), unet
 
     return make
+
+
+def asking(state):
+    """The state of a job whose sampler asks for what is seen without the prompt."""
+    job = state[JOB]
+    sampler = replace(job.plan.sampler, unguided=True)
+    return state.put(JOB, replace(job, plan=replace(job.plan, sampler=sampler)))
 
 
 def clean(state, x=X, sigma=2.0):
@@ -166,3 +173,42 @@ def test_a_family_that_does_not_read_these_keys_is_refused(began):
     for add, item in ((add_guide, lambda inner: inner), (add_row, Row("odd", print))):
         with pytest.raises(InvalidRequest, match="'stable-diffusion' models cannot be changed"):
             add(other, item)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("name", ["sd1", "sdxl"])
+def test_what_is_seen_without_the_prompt_is_the_negatives_and_costs_no_call(began, name, together):
+    state, unet = began(name, together=together)
+    given = denoise(asking(state))
+    guided = given[DENOISE](X, 2.0)
+    calls = len(unet.calls)
+    free = given[UNGUIDED](X.clone(), 2.0)
+    assert len(unet.calls) == calls
+    assert guided.equal(clean(state))
+    alone, _ = began(name, prompt=ASKED["negative"], negative="", guidance=1.0)
+    torch.testing.assert_close(free, clean(alone), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(free, guided, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize(("x", "sigma"), [(X + 1, 2.0), (X, 1.0), (X[:1], 2.0), (X * float("nan"), 2.0)])
+def test_elsewhere_it_is_another_call(began, x, sigma):
+    state, unet = began()
+    given = denoise(asking(state))
+    given[DENOISE](X, 2.0)
+    calls = len(unet.calls)
+    free = given[UNGUIDED](x, sigma)
+    assert len(unet.calls) == calls + len(x)
+    assert free.shape == x.shape
+    assert given[UNGUIDED](X, 2.0).equal(denoise(asking(state))[UNGUIDED](X, 2.0))
+
+
+@pytest.mark.parametrize("guided", [None, range(1, 2)])
+def test_without_guidance_it_is_what_is_seen_with_the_prompt(began, guided):
+    state, _ = began(guidance=1.0 if guided is None else 5.0)
+    given = denoise(asking(state if guided is None else state.put(GUIDED_STEPS, guided)))
+    assert given[DENOISE](X, 2.0).equal(given[UNGUIDED](X, 2.0))
+
+
+def test_no_other_sampler_has_it(began):
+    state, _ = began()
+    assert UNGUIDED not in denoise(state)

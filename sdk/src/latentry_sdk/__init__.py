@@ -29,7 +29,7 @@ from latentry.header import ModelHeader, read_config, read_header
 from latentry.hooks import hookimpl
 from latentry.host import Host
 from latentry.job import Job
-from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE
+from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE, UNGUIDED
 from latentry.request import Artifact, Count, Number, Options, Request, Result, parsed
 from latentry.specs import (
     DeviceSpec,
@@ -91,6 +91,7 @@ __all__ = [
     "SIGMAS",
     "SIZE",
     "SOURCE",
+    "UNGUIDED",
     "Array",
     "Artifact",
     "Cancelled",

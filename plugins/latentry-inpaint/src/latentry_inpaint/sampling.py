@@ -1,8 +1,24 @@
 """Where sampling starts, and how a denoiser is held to the picture outside the mask."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from latentry_inpaint.keeping import graded, keep_known, painted_at
 from latentry_inpaint.options import Content, InpaintOptions
-from latentry_sdk import DENOISE, JOB, KNOWN, LATENTS, MASK_LATENTS, NOISE, SIGMAS, State, X
+from latentry_sdk import (
+    DENOISE,
+    JOB,
+    KNOWN,
+    LATENTS,
+    MASK_LATENTS,
+    NOISE,
+    SIGMAS,
+    UNGUIDED,
+    Denoise,
+    State,
+    X,
+)
 from latentry_sdk.noising import noised, pure_noise
 
 
@@ -38,14 +54,19 @@ def masked_content(content: Content, *, known: X, mask: X, noise: X) -> X:
 def keep(state: State) -> State:
     """Wrap the denoiser of a model that takes no mask, and any where greys join in one after the other."""
     job, options, first = state[JOB], state[JOB].options(InpaintOptions), state[SIGMAS][0]
-    levels, inner = job.plan.detected.model_range, state[DENOISE]
-    mask, known, noise = state[MASK_LATENTS], state[KNOWN], state[NOISE].initial()
+    levels = job.plan.detected.model_range
     if options.differential:
-        return state.put(
-            DENOISE, graded(inner, mask=mask, known=known, noise=noise, levels=levels, first=first)
-        )
+        return _wrapped(state, partial(graded, levels=levels, first=first))
     if "inpaint" in job.plan.detected.features:
         return state
     pure = first if options.strength == 1 else None
-    wrapped = keep_known(inner, mask=mask, known=known, noise=noise, space=levels.space, pure_start=pure)
-    return state.put(DENOISE, wrapped)
+    return _wrapped(state, partial(keep_known, space=levels.space, pure_start=pure))
+
+
+def _wrapped(state: State, wrapper: Callable[..., Denoise[Any]]) -> State:
+    """Both denoisers, where there is one without the prompt too: a sampler may step from one to the other."""
+    mask, known, noise = state[MASK_LATENTS], state[KNOWN], state[NOISE].initial()
+    for key in (DENOISE, UNGUIDED):
+        if key in state:
+            state = state.put(key, wrapper(state[key], mask=mask, known=known, noise=noise))
+    return state

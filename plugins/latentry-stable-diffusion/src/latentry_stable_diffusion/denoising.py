@@ -10,7 +10,7 @@ from latentry_sdk import (
     JOB,
     PLACED,
     SIGMAS,
-    Denoise,
+    UNGUIDED,
     Field,
     InvalidRequest,
     ModelRange,
@@ -20,7 +20,7 @@ from latentry_sdk import (
     State,
     timestep_at,
 )
-from latentry_sdk.guidance import ROWS, Guide, Moment, Row, composed
+from latentry_sdk.guidance import NEGATIVE, PROMPT, ROWS, Guide, Moment, Row, composed
 from latentry_stable_diffusion.conditions import Inputs, Timed, conditions
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.equations import CLEAN, Guidance
@@ -42,12 +42,22 @@ class DenoiseOptions(Options):
     )
 
 
+@dataclass(frozen=True)
+class Free:
+    """What was seen in `x` at `sigma` without the prompt."""
+
+    x: "Tensor"
+    sigma: float
+    clean: "Tensor"
+
+
 @dataclass
 class Denoiser:
     """Asks the UNet for one image at a time, all rows that guidance needs in one call.
 
     This gives each image of a batch the very numbers of its single run: the rounding of a matrix product
-    depends on its size, and guidance multiplies it.
+    depends on its size, and guidance multiplies it. One that `keeps` remembers what it saw without
+    the prompt when `guided` was called last.
     """
 
     unet: Placed
@@ -58,18 +68,23 @@ class Denoiser:
     guide: Guide
     further: Sequence[Row] = ()
     together: bool = False
+    keeps: bool = False
+    _last: "Free | None" = None
     _repeated: "dict[tuple[int, int], Inputs]" = field(default_factory=dict)
 
-    def __call__(self, x: "Tensor", sigma: float) -> "Tensor":
+    def guided(self, x: "Tensor", sigma: float) -> "Tensor":
         """The clean latents seen in `x`, whose noise has deviation `sigma`."""
-        import torch
+        asked = self._asked(x, sigma)
+        if self.keeps:
+            self._last = Free(x, sigma, self._free(asked))
+        return self._clean([(moment, self.guide(rows, moment)) for moment, rows in asked])
 
-        step = self.step(sigma)
-        if self.together and len(self.images) == 1:
-            return self._seen(Moment(x, sigma, step), self._for_all(len(x), step))
-        images = self.images if len(self.images) > 1 else [*self.images] * len(x)
-        parts = zip(x.chunk(len(x)), images, strict=True)
-        return torch.cat([self._seen(Moment(part, sigma, step), _at(image, step)) for part, image in parts])
+    def unguided(self, x: "Tensor", sigma: float) -> "Tensor":
+        """Those that are seen with the negative prompt; where there is no guidance, with the prompt."""
+        last = self._last
+        if last and last.sigma == sigma and last.x.equal(x):
+            return last.clean
+        return self._free(self._asked(x, sigma))
 
     def step(self, sigma: float) -> int:
         """The sampling step, from 1, that goes down from a level of at least `sigma`."""
@@ -84,14 +99,30 @@ class Denoiser:
             self._repeated[key] = Inputs(tuple(repeated), inputs.rows, inputs.extra)
         return self._repeated[key]
 
-    def _seen(self, moment: Moment, inputs: Inputs) -> "Tensor":
-        output = self.guide(self._outputs(moment.x, moment.sigma, inputs), moment)
-        return self.clean(moment.x, output, moment.sigma)
+    def _asked(self, x: "Tensor", sigma: float) -> "list[tuple[Moment, Mapping[str, Tensor]]]":
+        """What the UNet gives for each part of the batch that it gets at once."""
+        step = self.step(sigma)
+        if self.together and len(self.images) == 1:
+            whole = Moment(x, sigma, step)
+            return [(whole, self._outputs(whole, self._for_all(len(x), step)))]
+        images = self.images if len(self.images) > 1 else [*self.images] * len(x)
+        moments = [Moment(part, sigma, step) for part in x.chunk(len(x))]
+        pairs = zip(moments, images, strict=True)
+        return [(moment, self._outputs(moment, _at(image, step))) for moment, image in pairs]
 
-    def _outputs(self, x: "Tensor", sigma: float, inputs: Inputs) -> "Mapping[str, Tensor]":
+    def _free(self, asked: "Sequence[tuple[Moment, Mapping[str, Tensor]]]") -> "Tensor":
+        return self._clean([(moment, rows.get(NEGATIVE, rows[PROMPT])) for moment, rows in asked])
+
+    def _clean(self, outputs: "Sequence[tuple[Moment, Tensor]]") -> "Tensor":
+        import torch
+
+        return torch.cat([self.clean(moment.x, output, moment.sigma) for moment, output in outputs])
+
+    def _outputs(self, moment: Moment, inputs: Inputs) -> "Mapping[str, Tensor]":
         """What the UNet gives, by the names of the rows: (images, channels, height, width) each."""
         import torch
 
+        x, sigma = moment.x, moment.sigma
         count = len(inputs.rows)
         sample = (x / sqrt(sigma**2 + 1)).repeat_interleave(count, dim=0)
         if inputs.extra is not None:
@@ -115,7 +146,7 @@ def denoise(state: State) -> State:
         raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
     own = Guidance((request.guidance, *([] if options.guidance_2 is None else [options.guidance_2])))
     further = state.get(ROWS) or ()
-    denoiser: Denoise[Tensor] = Denoiser(
+    denoiser = Denoiser(
         state[PLACED]["unet"],
         conditions(state, both=both),
         state[SIGMAS],
@@ -124,8 +155,11 @@ def denoise(state: State) -> State:
         composed(own, state),
         further,
         options.together,
+        keeps=job.plan.sampler.unguided,
     )
-    return state.put(DENOISE, denoiser)
+    if denoiser.keeps:
+        state = state.put(UNGUIDED, denoiser.unguided)
+    return state.put(DENOISE, denoiser.guided)
 
 
 def _at(image: Timed, step: int) -> Inputs:

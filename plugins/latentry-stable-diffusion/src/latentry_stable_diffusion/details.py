@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from latentry_sdk import Detected, Job, ModelRange
+from latentry_sdk import UNGUIDED, Detected, Job, ModelRange
 from latentry_sdk.guidance import FEATURE
 from latentry_stable_diffusion.architectures import Architecture
 
@@ -82,7 +82,7 @@ def as_detected(
         model_range=model_range,
         size=size,
         multiple=details.factor,
-        features=frozenset({FEATURE, INPAINT} if inpaint else {FEATURE}),
+        features=frozenset({FEATURE, UNGUIDED.name, *([INPAINT] if inpaint else [])}),
         details=asdict(details),
     )
 

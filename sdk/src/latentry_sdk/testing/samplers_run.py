@@ -34,10 +34,12 @@ def sample(
     noise: Draw,
     on_step: Callable[[int, Any, Any], None] | None = None,
 ) -> Any:
-    """Call the sampler as the host does, with the defaults of its options."""
+    """Call the sampler as the host does without guidance, with the defaults of its options."""
     arguments: dict[str, Any] = dict(spec.options())
     if spec.stochastic:
         arguments["noise"] = noise
+    if spec.unguided:
+        arguments["unguided"] = denoise
     if on_step:
         arguments["on_step"] = on_step
     return spec.sample(denoise, x, sigmas, **arguments)

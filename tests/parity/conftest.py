@@ -25,6 +25,7 @@ import latentry_cfg_zero
 import latentry_cpu
 import latentry_guidance_end
 import latentry_guidance_rescale
+import latentry_hires
 import latentry_images
 import latentry_img2img
 import latentry_inpaint
@@ -41,6 +42,7 @@ PLUGINS = (
     latentry_cpu,
     latentry_guidance_end,
     latentry_guidance_rescale,
+    latentry_hires,
     latentry_images,
     latentry_img2img,
     latentry_inpaint,
@@ -133,6 +135,9 @@ class MeanXLImg2Img(StableDiffusionXLImg2ImgPipeline):  # type: ignore[misc]
 
 
 def _encoded(vae: Any, image: Any) -> Any:
+    """The mean of the picture's posterior; latents as they are."""
+    if image.shape[1] == vae.config.latent_channels:
+        return image
     return vae.encode(image).latent_dist.mode() * vae.config.scaling_factor
 
 

@@ -48,6 +48,7 @@ COMMANDS = (
     ["--help"],
     ["txt2img", "--help"],
     ["inpaint", "--help"],
+    ["replay", "--help"],
     *(
         [name, "--json"]
         for name in ("plugins", "samplers", "schedulers", "tasks", "devices", "models", "doctor")

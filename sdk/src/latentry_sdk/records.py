@@ -26,9 +26,14 @@ def read_texts(data: bytes, name: str, max_pixels: int) -> Mapping[str, str]:
         exif = picture.getexif()
         found = {
             PARAMETERS: _comment(exif.get_ifd(EXIF_IFD).get(USER_COMMENT)),
-            DOCUMENT: _joined(getattr(picture, "applist", ())) or exif.get(IMAGE_DESCRIPTION),
+            DOCUMENT: _joined(getattr(picture, "applist", ())) or _described(exif.get(IMAGE_DESCRIPTION)),
         }
-        return {key: text for key, text in found.items() if isinstance(text, str)}
+        return {key: text for key, text in found.items() if text is not None}
+
+
+def _described(text: Any) -> str | None:
+    """The description, unless it is a camera's or a photographer's."""
+    return text if isinstance(text, str) and text.startswith(f'{{"{DOCUMENT}"') else None
 
 
 def _joined(segments: Any) -> str | None:

@@ -1,5 +1,7 @@
 """An image of a batch is its single run to the last bit, with the noise of the Stable Diffusion family."""
 
+from typing import Any
+
 import pytest
 from torch import Tensor
 
@@ -18,12 +20,18 @@ def denoise(x: Tensor, sigma: float) -> Tensor:
     return x / (1 + sigma * sigma + x * x)
 
 
+def unguided(x: Tensor, sigma: float) -> Tensor:
+    """What it sees without a prompt."""
+    return x / (2 + sigma * sigma)
+
+
 def end(spec: SamplerSpec, seeds: range) -> Tensor:
     noise: SeededNoise | BrownianNoise = SeededNoise(seeds, SHAPE, "cpu")
     if spec.stochastic == "brownian":
         noise = BrownianNoise(seeds, SHAPE, "cpu", SIGMAS[0])
-    between = {"noise": noise.between} if spec.stochastic else {}
-    found: Tensor = spec.sample(denoise, noise.initial() * SIGMAS[0], SIGMAS, **between)
+    given: dict[str, Any] = {"noise": noise.between} if spec.stochastic else {}
+    given |= {"unguided": unguided} if spec.unguided else {}
+    found: Tensor = spec.sample(denoise, noise.initial() * SIGMAS[0], SIGMAS, **given)
     return found
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import latentry_samplers
-from latentry_samplers.catalogue import ADAPTIVE, DISTILLED, ORDINARY, STOCHASTIC
+from latentry_samplers.catalogue import ADAPTIVE, CFG_PP, DISTILLED, ORDINARY, STOCHASTIC
 from latentry_sdk import Number, Options, SamplerSpec
 from latentry_sdk.testing import Gaussian, SamplerConformance, SamplerContract, heavy_imports, measured_order
 
@@ -52,10 +52,22 @@ def named(spec: SamplerSpec) -> str:
     return spec.name
 
 
+FREE = Gaussian(mean=-0.5).denoise
+"""What is seen without the prompt."""
+
+
+def given_to(
+    spec: SamplerSpec, noise: Callable[[float, float], float], unguided: Any = FREE
+) -> dict[str, Any]:
+    """What a sampler takes beside its options."""
+    found: dict[str, Any] = {"noise": noise} if spec.stochastic else {}
+    return found | ({"unguided": unguided} if spec.unguided else {})
+
+
 class TestSamplers(SamplerConformance):
     """Solvers keep the contract and their claims, by default and with other options."""
 
-    @pytest.fixture(params=[*ORDINARY, *STOCHASTIC, *VARIANTS], ids=named)
+    @pytest.fixture(params=[*ORDINARY, *STOCHASTIC, *CFG_PP, *VARIANTS], ids=named)
     def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
         spec: SamplerSpec = request.param
         return spec
@@ -148,10 +160,10 @@ def test_numpy_and_torch_give_what_floats_give(spec: SamplerSpec, dtype: str) ->
     starts, sigmas, denoise = [-4.0, 0.5, 7.0], (10.0, 5.0, 2.0, 0.5, 0.0), Gaussian().denoise
     array = np.array(starts, dtype)
     tensor = torch.tensor(starts, dtype=getattr(torch, dtype))
-    noise: dict[str, Any] = {"noise": lambda now, nxt: 0.5} if spec.stochastic else {}
-    floats = [spec.sample(denoise, start, sigmas, **noise) for start in starts]
-    from_array = spec.sample(denoise, array, sigmas, **noise)
-    from_tensor = spec.sample(denoise, tensor, sigmas, **noise)
+    more = given_to(spec, lambda now, nxt: 0.5)
+    floats = [spec.sample(denoise, start, sigmas, **more) for start in starts]
+    from_array = spec.sample(denoise, array, sigmas, **more)
+    from_tensor = spec.sample(denoise, tensor, sigmas, **more)
     assert (from_array.dtype, from_tensor.dtype) == (array.dtype, tensor.dtype)
     rounded = spec in ADAPTIVE and dtype == "float32"  # its steps follow from small differences
     rtol = 1e-3 if rounded else 1e-5
@@ -173,16 +185,16 @@ falling = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=12, unique=True).m
 def test_any_falling_levels_give_a_finite_picture(
     spec: SamplerSpec, sigmas: tuple[float, ...], start: float
 ) -> None:
-    noise: dict[str, Any] = {"noise": lambda now, nxt: 0.5} if spec.stochastic else {}
-    assert math.isfinite(spec.sample(Gaussian().denoise, start * sigmas[0], sigmas, **noise))
+    more = given_to(spec, lambda now, nxt: 0.5)
+    assert math.isfinite(spec.sample(Gaussian().denoise, start * sigmas[0], sigmas, **more))
 
 
 def end(name: str, **options: Any) -> float:
     """Where a sampler ends with options, from the same start and with the same noise."""
     pieces = iter((0.4, -1.2, 0.7, 0.1))
-    spec = SAMPLERS[name]
-    noise: dict[str, Any] = {"noise": lambda now, nxt: next(pieces)} if spec.stochastic else {}
-    found: float = spec.sample(Gaussian().denoise, 3.0, (10.0, 5.0, 2.0, 0.5, 0.0), **noise, **options)
+    spec, denoise = SAMPLERS[name], Gaussian().denoise
+    more = given_to(spec, lambda now, nxt: next(pieces), unguided=denoise)
+    found: float = spec.sample(denoise, 3.0, (10.0, 5.0, 2.0, 0.5, 0.0), **more, **options)
     return found
 
 
@@ -204,6 +216,13 @@ def end(name: str, **options: Any) -> float:
         ("deis", {"order": 1}, "euler", {}),
         ("ipndm_v", {}, "lms", {}),
         ("tcd", {"eta": 0.0}, "euler", {}),
+        ("euler_cfg_pp", {}, "euler", {}),
+        ("euler_ancestral_cfg_pp", {}, "euler_ancestral", {}),
+        ("dpmpp_2s_ancestral_cfg_pp", {}, "dpmpp_2s_ancestral", {}),
+        ("dpmpp_2m_cfg_pp", {}, "dpmpp_2m", {}),
+        ("res_multistep_cfg_pp", {}, "res_multistep", {}),
+        ("gradient_estimation_cfg_pp", {}, "gradient_estimation", {}),
+        ("gradient_estimation_cfg_pp", {"gamma": 1.3}, "gradient_estimation", {"gamma": 1.3}),
     ],
 )
 def test_samplers_meet_where_their_options_make_them_the_same(
@@ -219,7 +238,8 @@ def test_without_fresh_noise_none_is_drawn(name: str) -> None:
     def noise(now: float, nxt: float) -> float:
         raise AssertionError("noise was asked for")
 
-    SAMPLERS[name].sample(Gaussian().denoise, 3.0, (10.0, 5.0, 2.0, 0.5, 0.0), noise=noise, eta=0.0)
+    more = given_to(SAMPLERS[name], noise)
+    SAMPLERS[name].sample(Gaussian().denoise, 3.0, (10.0, 5.0, 2.0, 0.5, 0.0), **more, eta=0.0)
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.1, float("nan"), True, "much"])

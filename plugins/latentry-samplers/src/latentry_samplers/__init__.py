@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from latentry_samplers.catalogue import ADAPTIVE, DISTILLED, ORDINARY, STOCHASTIC
+from latentry_samplers.catalogue import ADAPTIVE, CFG_PP, DISTILLED, ORDINARY, STOCHASTIC
 from latentry_sdk import SamplerSpec, hookimpl
 
 
 @hookimpl
 def register_samplers() -> Sequence[SamplerSpec]:
-    """Solvers of both equations, samplers for distilled models, and a solver with steps of its own."""
-    return (*ORDINARY, *STOCHASTIC, *DISTILLED, *ADAPTIVE)
+    """Solvers of both equations, CFG++, samplers for distilled models, and a solver with steps of its own."""
+    return (*ORDINARY, *STOCHASTIC, *CFG_PP, *DISTILLED, *ADAPTIVE)

@@ -1,13 +1,13 @@
 """The samplers as the host knows them: by ComfyUI's names, with A1111's as labels and aliases.
 
 In both spaces the ordinary equation is dx/dsigma = (x - x0) / sigma, so its solvers serve both. Fresh noise
-is scaled for x = x0 + sigma n alone.
+is scaled for x = x0 + sigma n alone, and so are the steps of CFG++.
 """
 
 from collections.abc import Callable
 from typing import Any, Literal
 
-from latentry_samplers import distilled, euler, multistep, predictor_corrector, sde, stages
+from latentry_samplers import cfg_pp, distilled, euler, multistep, predictor_corrector, sde, stages
 from latentry_samplers.adaptive import dpm_adaptive
 from latentry_samplers.er_sde import er_sde
 from latentry_samplers.options import (
@@ -32,6 +32,7 @@ def _spec(
     about: str,
     options: type[Options] = Options,
     stochastic: bool | Literal["brownian"] = False,
+    unguided: bool = False,
 ) -> SamplerSpec:
     """A sampler by its function's name, found by its label too; an ordinary one serves both spaces."""
     name, known = sample.__name__, (label.lower(), *aliases)
@@ -40,7 +41,8 @@ def _spec(
         sample,
         order=order,
         stochastic=stochastic,
-        spaces=frozenset({"ve"} if stochastic else {"ve", "flow"}),
+        unguided=unguided,
+        spaces=frozenset({"ve"} if stochastic or unguided else {"ve", "flow"}),
         label=label,
         aliases=tuple(alias for alias in known if alias != name),
         options=options,
@@ -169,6 +171,52 @@ STOCHASTIC = (
         euler.ddim, 1, "DDIM", "k_ddim", options=DdimOptions, stochastic=True, about="Euler; eta adds noise"
     ),
     _spec(euler.ddpm, 1, "DDPM", stochastic=True, about="As models are trained, for many steps"),
+)
+
+CFG_PP = (
+    _spec(cfg_pp.euler_cfg_pp, 1, "Euler CFG++", unguided=True, about="Euler along the noise without prompt"),
+    _spec(
+        cfg_pp.dpmpp_2m_cfg_pp,
+        2,
+        "DPM++ 2M CFG++",
+        unguided=True,
+        about="DPM++ 2M along the noise without prompt",
+    ),
+    _spec(
+        cfg_pp.res_multistep_cfg_pp,
+        2,
+        "Res Multistep CFG++",
+        unguided=True,
+        about="Res Multistep along the noise without prompt",
+    ),
+    _spec(
+        cfg_pp.gradient_estimation_cfg_pp,
+        1,
+        "Gradient Estimation CFG++",
+        options=GradientEstimationOptions,
+        unguided=True,
+        about="Gradient Estimation along the noise without prompt",
+    ),
+    _spec(
+        cfg_pp.euler_ancestral_cfg_pp,
+        1,
+        "Euler a CFG++",
+        "euler ancestral cfg++",
+        options=AncestralOptions,
+        stochastic=True,
+        unguided=True,
+        about="Euler a along the noise without prompt",
+    ),
+    _spec(
+        cfg_pp.dpmpp_2s_ancestral_cfg_pp,
+        2,
+        "DPM++ 2S a CFG++",
+        "dpm++ 2s ancestral cfg++",
+        options=AncestralOptions,
+        stochastic=True,
+        unguided=True,
+        about="DPM++ 2S a along the noise without prompt, two model calls a step",
+    ),
 )
 
 DISTILLED = (

@@ -3,7 +3,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from latentry_sdk import DENOISE, JOB, MASK_LATENTS, MASKED_LATENTS, NOISE, PLACED, Job
+from latentry_sdk import (
+    DENOISE,
+    JOB,
+    MASK_LATENTS,
+    MASKED_LATENTS,
+    NOISE,
+    PLACED,
+    PROMPTS,
+    Job,
+    Prompts,
+    Span,
+    TimedPrompt,
+)
 from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.noise import BrownianNoise, noise
@@ -96,6 +108,19 @@ def test_an_image_of_a_batch_equals_the_single_one_to_the_last_bit(tiny, start):
     clean = denoiser(start(tiny("sd1").folder, **ASKED))
     x = torch.randn(3, 4, 8, 8)
     assert clean(x, 2.0)[1:2].equal(clean(x[1:2], 2.0))
+
+
+def test_an_image_can_be_asked_for_alone_with_its_own_prompt(tiny, start):
+    prompts = [
+        Prompts((TimedPrompt(20, ((Span(text),),)),), (TimedPrompt(20, ((),)),))
+        for text in ("a cat", "a dog")
+    ]
+    state, unet = counted(start(tiny("sd1").folder, guidance=1).put(PROMPTS, tuple(prompts)))
+    clean, x = denoiser(state), torch.randn(2, 4, 8, 8)
+    both = clean(x, 2.0)
+    assert [clean.alone(i)(x[i : i + 1], 2.0).equal(both[i : i + 1]) for i in (0, 1)] == [True, True]
+    assert not clean.alone(0)(x[1:], 2.0).equal(both[1:])
+    assert [len(arrays[0]) for arrays in unet.calls] == [1] * 5
 
 
 def test_a_batch_may_be_given_to_the_unet_together(tiny, start):

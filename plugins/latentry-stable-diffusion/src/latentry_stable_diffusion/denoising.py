@@ -1,7 +1,7 @@
 """The role denoise: UNet, parameterisation and classifier-free guidance as `denoise(x, sigma) -> x0`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from latentry_sdk import (
     PLACED,
     SIGMAS,
     UNGUIDED,
+    Denoise,
     Field,
     InvalidRequest,
     ModelRange,
@@ -57,7 +58,7 @@ class Denoiser:
 
     This gives each image of a batch the very numbers of its single run: the rounding of a matrix product
     depends on its size, and guidance multiplies it. One that `keeps` remembers what it saw without
-    the prompt when `guided` was called last.
+    the prompt when it was called last.
     """
 
     unet: Placed
@@ -72,7 +73,7 @@ class Denoiser:
     _last: "Free | None" = None
     _repeated: "dict[tuple[int, int], Inputs]" = field(default_factory=dict)
 
-    def guided(self, x: "Tensor", sigma: float) -> "Tensor":
+    def __call__(self, x: "Tensor", sigma: float) -> "Tensor":
         """The clean latents seen in `x`, whose noise has deviation `sigma`."""
         asked = self._asked(x, sigma)
         if self.keeps:
@@ -85,6 +86,11 @@ class Denoiser:
         if last and last.sigma == sigma and last.x.equal(x):
             return last.clean
         return self._free(self._asked(x, sigma))
+
+    def alone(self, index: int) -> "Denoiser":
+        """The denoiser for the image `index` of the batch, which knows nothing of the others."""
+        images = self.images if len(self.images) == 1 else [self.images[index]]
+        return replace(self, images=images, _last=None, _repeated={})
 
     def step(self, sigma: float) -> int:
         """The sampling step, from 1, that goes down from a level of at least `sigma`."""
@@ -159,7 +165,8 @@ def denoise(state: State) -> State:
     )
     if denoiser.keeps:
         state = state.put(UNGUIDED, denoiser.unguided)
-    return state.put(DENOISE, denoiser.guided)
+    seen: Denoise[Tensor] = denoiser
+    return state.put(DENOISE, seen)
 
 
 def _at(image: Timed, step: int) -> Inputs:

@@ -119,6 +119,7 @@ INVOKEAI_2 = {
 TEXTS = {
     "AUTOMATIC1111": {"parameters": A1111},
     "ComfyUI": {"prompt": json.dumps(COMFYUI), "workflow": json.dumps(WORKFLOW)},
+    "ComfyUI API": {"prompt": json.dumps(COMFYUI)},
     "InvokeAI": {"invokeai_metadata": json.dumps(INVOKEAI), "invokeai_graph": "{}"},
     "InvokeAI 5": {"invokeai_metadata": json.dumps(INVOKEAI_5), "invokeai_graph": "{}"},
     "InvokeAI 2": {"sd-metadata": json.dumps(INVOKEAI_2), "Dream": '"a red apple [blurry]" -s 4 -S 1234'},
@@ -175,8 +176,9 @@ NOT_HONOURED = {
     "ComfyUI": ["LoraLoader: [{'lora_name': 'shiny.safetensors', 'strength_model': 0.8}]"],
     "InvokeAI": [],
     "InvokeAI 5": ["loras: [{'model': {'name': 'shiny'}, 'weight': 0.75}]", "seamless_x: True"],
-    "InvokeAI 2": ["app_id: invoke-ai/InvokeAI", "type: txt2img"],
+    "InvokeAI 2": [],
 }
+MEANT["ComfyUI API"], NOT_HONOURED["ComfyUI API"] = MEANT["ComfyUI"], NOT_HONOURED["ComfyUI"]
 
 
 @pytest.mark.parametrize("program", TEXTS)

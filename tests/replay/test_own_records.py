@@ -52,6 +52,21 @@ def test_choices_and_a_drawn_seed_replay(desk: "Desk") -> None:
         assert desk("replay", name).lines == ["equal"]
 
 
+def test_a_wildcard_that_reads_otherwise_now_is_told(desk: "Desk", tmp_path: Path) -> None:
+    (tmp_path / "data" / "wildcards").mkdir(parents=True)
+    lines = tmp_path / "data" / "wildcards" / "thing.txt"
+    lines.write_text("apple")
+    desk.make("txt2img", "a red __thing__", "--seed", 7, "-o", "made.png")
+    assert desk("replay", "made.png").lines == ["equal"]
+    lines.write_text("car")
+    said = desk("replay", "made.png")
+    assert (said.code, said.lines[:2]) == (1, ["different", "prompt: a red apple recorded, a red car here"])
+    lines.unlink()
+    said = desk("replay", "made.png")
+    assert (said.code, said.stderr.splitlines()) == (2, [said.stderr.strip()])
+    assert "unknown wildcard 'thing'" in said.stderr
+
+
 def test_a_brownian_sampler_replays_with_its_options(desk: "Desk") -> None:
     more = ["--sampler", "dpmpp_sde", "--option", "dpmpp_sde.eta=0.5", "--scheduler", "karras"]
     desk.make("txt2img", "a car", *more, "--batch", 2, "-o", "made.png")

@@ -25,11 +25,16 @@ class CpuModule:
         """The type it computes in."""
         return str(self._dtype).removeprefix("torch.")
 
-    def __call__(self, *arrays: Any) -> Any:
-        """The module's answer, in the floating type of the first floating argument."""
+    @property
+    def module(self) -> "torch.nn.Module":
+        """What is called, for stages that change it and undo that."""
         if self._module is None:
             raise PluginError("a closed component was called")
-        return handed_back(self._module(*self._taken(arrays)), arrays)
+        return self._module
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The module's answer, in the floating type of the first floating argument."""
+        return handed_back(self.module(*self._taken(arrays)), arrays)
 
     def close(self) -> None:
         """Let go of the module; may be called twice."""

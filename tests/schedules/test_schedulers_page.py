@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import latentry_schedules
+from latentry_sdk import SchedulerSpec
 from latentry_sdk.testing import stable_diffusion_range
 
 PAGE = Path(__file__).parents[2] / "docs" / "schedulers.md"
@@ -37,7 +38,13 @@ def test_the_levels_on_the_page_are_those_of_the_schedules() -> None:
 
 def test_every_schedule_is_on_the_page_with_its_options() -> None:
     named = {name: re.findall(r"`(\w+)`", options) for name, options in told().items()}
-    assert named == {name: [*spec.options.model_fields] for name, spec in SPECS.items()}
+    assert named == {name: own_options(spec) for name, spec in SPECS.items()}
+
+
+def own_options(spec: SchedulerSpec) -> list[str]:
+    """All but the one that every schedule has, which has a section of its own."""
+    assert "zero_snr" in spec.options.model_fields
+    return [name for name in spec.options.model_fields if name != "zero_snr"]
 
 
 def test_the_defaults_on_the_page_are_those_of_the_options() -> None:

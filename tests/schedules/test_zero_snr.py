@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import latentry_schedules
 from latentry_samplers import register_samplers
-from latentry_sdk import ModelRange
+from latentry_sdk import InvalidRequest, ModelRange, timestep_at
+from latentry_sdk.testing import flow_range
 from latentry_stable_diffusion.noise_levels import model_range
 
 BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -73,7 +74,7 @@ def test_schedules_are_those_of_diffusers(name: str, settings: dict[str, Any], s
 
 def test_the_first_step_is_the_last_timestep() -> None:
     for name in ("simple", "normal", "sgm_uniform", "karras"):
-        assert zero_snr().timestep(SCHEDULES[name](20, zero_snr())[0]) == 999
+        assert timestep_at(zero_snr(), SCHEDULES[name](20, zero_snr())[0]) == 999
 
 
 def test_euler_from_the_highest_level_walks_as_in_diffusers() -> None:
@@ -85,7 +86,7 @@ def test_euler_from_the_highest_level_walks_as_in_diffusers() -> None:
 
     def denoise(x: Any, sigma: float) -> Any:
         scale = sqrt(sigma**2 + 1)
-        return x / scale**2 - model(x / scale, zero_snr().timestep(sigma)) * sigma / scale
+        return x / scale**2 - model(x / scale, timestep_at(zero_snr(), sigma)) * sigma / scale
 
     euler = next(spec.sample for spec in register_samplers() if spec.name == "euler")
     sigmas = SCHEDULES["simple"](20, zero_snr())
@@ -97,3 +98,33 @@ def test_euler_from_the_highest_level_walks_as_in_diffusers() -> None:
         output = model(scheduler.scale_model_input(theirs, timestep), float(timestep))
         theirs = scheduler.step(output, timestep, theirs).prev_sample
     assert float((ours - theirs).abs().max()) < 1e-4 * float(theirs.std())
+
+
+PLAIN = model_range(BETAS)
+CHOSEN: dict[str, dict[str, Any]] = {
+    "sigmas": {"values": tuple(float(level) for level in range(20, 0, -1))},
+    "timesteps": {"values": tuple(float(step) for step in range(999, 799, -10))},
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_user_chooses_before_the_checkpoint(name: str) -> None:
+    schedule, given = SCHEDULES[name], CHOSEN.get(name, {})
+    as_trained = {levels: schedule(20, levels, **given) for levels in (PLAIN, zero_snr())}
+    for trained in (PLAIN, zero_snr()):
+        assert schedule(20, trained, zero_snr=None, **given) == as_trained[trained]
+        assert schedule(20, trained, zero_snr=False, **given) == as_trained[PLAIN]
+        assert schedule(20, trained, zero_snr=True, **given) == pytest.approx(
+            as_trained[zero_snr()], rel=1e-9
+        )
+
+
+def test_choosing_changes_the_levels() -> None:
+    assert SCHEDULES["simple"](20, PLAIN, zero_snr=True)[0] == pytest.approx(HIGHEST)
+    assert SCHEDULES["simple"](20, zero_snr(), zero_snr=False)[0] == pytest.approx(14.6146, rel=1e-5)
+
+
+def test_a_flow_models_levels_stay_as_they_are() -> None:
+    assert SCHEDULES["simple"](5, flow_range(), zero_snr=False) == SCHEDULES["simple"](5, flow_range())
+    with pytest.raises(InvalidRequest, match="flow model"):
+        SCHEDULES["simple"](5, flow_range(), zero_snr=True)

@@ -28,6 +28,7 @@ from latentry_sdk import (
     UNGUIDED,
     InvalidRequest,
     ModelRange,
+    Options,
     Request,
     State,
 )
@@ -48,7 +49,8 @@ def state_for(
 ) -> State:
     detected = SimpleNamespace(features=features, model_range=replace(LEVELS, space=space))
     options = InpaintOptions(strength=strength, **more)
-    job: Any = SimpleNamespace(plan=SimpleNamespace(detected=detected), options=lambda kind: options)
+    plan = SimpleNamespace(detected=detected, scheduler=None, options_for=lambda part: Options())
+    job: Any = SimpleNamespace(plan=plan, options=lambda kind: options)
     noise: Any = SimpleNamespace(initial=lambda: 2.0)
     state = State().put(JOB, job).put(NOISE, noise).put(SIGMAS, SIGMAS_DOWN)
     return state.put(KNOWN, 0.5).put(MASK_LATENTS, 0.0).put(DENOISE, inner)

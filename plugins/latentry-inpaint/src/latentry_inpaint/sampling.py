@@ -19,6 +19,7 @@ from latentry_sdk import (
     State,
     X,
 )
+from latentry_sdk.levels import levels_of
 from latentry_sdk.noising import noised, pure_noise
 
 
@@ -54,7 +55,7 @@ def masked_content(content: Content, *, known: X, mask: X, noise: X) -> X:
 def keep(state: State) -> State:
     """Wrap the denoiser of a model that takes no mask, and any where greys join in one after the other."""
     job, options, first = state[JOB], state[JOB].options(InpaintOptions), state[SIGMAS][0]
-    levels = job.plan.detected.model_range
+    levels = levels_of(job.plan)
     if options.differential:
         return _wrapped(state, partial(graded, levels=levels, first=first))
     if "inpaint" in job.plan.detected.features:

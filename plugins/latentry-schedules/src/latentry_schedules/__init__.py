@@ -15,6 +15,7 @@ from latentry_schedules.levels import (
 from latentry_schedules.options import (
     BetaOptions,
     KarrasOptions,
+    LevelsOptions,
     PolyexponentialOptions,
     RangeOptions,
     SigmasOptions,
@@ -22,6 +23,7 @@ from latentry_schedules.options import (
     TimestepsOptions,
 )
 from latentry_schedules.published import align_your_steps
+from latentry_schedules.terminal import choosing_snr
 from latentry_schedules.timesteps import cosine, ddim_uniform, normal, quadratic, sgm_uniform, simple
 from latentry_sdk import Options, SchedulerSpec, hookimpl
 
@@ -82,12 +84,18 @@ def _spec(
     sigmas: Callable[..., tuple[float, ...]],
     label: str,
     description: str,
-    options: type[Options] = Options,
+    options: type[Options] = LevelsOptions,
     *,
     aliases: tuple[str, ...] = (),
     spaces: frozenset[str] = ANY_SPACE,
 ) -> SchedulerSpec:
     names = (label, *aliases) if label else aliases
     return SchedulerSpec(
-        name, sigmas, label=label, aliases=names, spaces=spaces, options=options, description=description
+        name,
+        choosing_snr(sigmas),
+        label=label,
+        aliases=names,
+        spaces=spaces,
+        options=options,
+        description=description,
     )

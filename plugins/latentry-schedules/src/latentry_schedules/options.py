@@ -24,7 +24,16 @@ def _listed(value: Any) -> Any:
 Values = BeforeValidator(_listed)
 
 
-class RangeOptions(Options):
+class LevelsOptions(Options):
+    """The model's levels that a schedule is made of."""
+
+    zero_snr: bool | None = Field(
+        None,
+        description="Down to noise alone (arXiv:2305.08891), or not; as the checkpoint says when left out",
+    )
+
+
+class RangeOptions(LevelsOptions):
     """The ends of a schedule that is made of noise levels."""
 
     sigma_min: Level | None = Field(None, description="Lowest level above 0; the model's own when left out")
@@ -50,13 +59,13 @@ class BetaOptions(RangeOptions):
     beta: Number = Field(0.6, ge=0.1, le=10, description="Less gives more steps at high noise")
 
 
-class TableOptions(Options):
+class TableOptions(LevelsOptions):
     """The model that a table was made for, which its range does not tell."""
 
     table: Literal["sd1", "sdxl"] = Field("sd1", description="The model the levels were searched for")
 
 
-class SigmasOptions(Options):
+class SigmasOptions(LevelsOptions):
     """The levels of a schedule that is written out."""
 
     values: Annotated[tuple[Annotated[Number, Field(ge=0, le=HIGHEST)], ...], Values] = Field(
@@ -64,7 +73,7 @@ class SigmasOptions(Options):
     )
 
 
-class TimestepsOptions(Options):
+class TimestepsOptions(LevelsOptions):
     """The timesteps of a schedule that is written out."""
 
     values: Annotated[tuple[Annotated[Number, Field(ge=0)], ...], Values] = Field(

@@ -22,9 +22,11 @@ from latentry_sdk import (
     timestep_at,
 )
 from latentry_sdk.guidance import NEGATIVE, PROMPT, ROWS, Guide, Moment, Row, composed
+from latentry_sdk.levels import ZeroSnr, levels_of
 from latentry_stable_diffusion.conditions import Inputs, Timed, conditions
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.equations import CLEAN, Guidance
+from latentry_stable_diffusion.prediction import EPSILON
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,12 +153,14 @@ def denoise(state: State) -> State:
     if both and (request.guidance <= 1 or details.architecture != "sdxl"):
         raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
     own = Guidance((request.guidance, *([] if options.guidance_2 is None else [options.guidance_2])))
-    further = state.get(ROWS) or ()
+    further, levels = state.get(ROWS) or (), levels_of(job.plan)
+    if isinstance(levels, ZeroSnr) and details.prediction == EPSILON:
+        job.warn("at zero terminal SNR a model should predict the velocity, and this one predicts the noise")
     denoiser = Denoiser(
         state[PLACED]["unet"],
         conditions(state, both=both),
         state[SIGMAS],
-        job.plan.detected.model_range,
+        levels,
         CLEAN[details.prediction],
         composed(own, state),
         further,

@@ -5,6 +5,7 @@ from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
 from latentry_sdk import JOB, NOISE, PLACED, SEEDS, SIZE, State
+from latentry_sdk.levels import levels_of
 from latentry_stable_diffusion.details import Details
 
 if TYPE_CHECKING:
@@ -71,5 +72,5 @@ def noise(state: State) -> State:
     seeds, home = state[SEEDS], state[PLACED]["unet"].home
     if plan.sampler.stochastic != "brownian":
         return state.put(NOISE, SeededNoise(seeds, shape, home))
-    highest = max(plan.sigmas[0], plan.detected.model_range.sigma_max)
+    highest = max(plan.sigmas[0], levels_of(plan).sigma_max)
     return state.put(NOISE, BrownianNoise(seeds, shape, home, highest))

@@ -7,9 +7,9 @@ from operator import mul
 from typing import Any
 
 from latentry_sdk import InvalidModel, ModelRange
+from latentry_sdk.levels import zero_terminal
 
 MAX_TIMESTEPS = 100_000
-SMALLEST = 2.0**-24  # diffusers' last alpha product for zero terminal SNR
 
 
 def linear(start: float, end: float, count: int) -> list[float]:
@@ -33,17 +33,9 @@ def model_range(scheduler: Mapping[str, Any]) -> ModelRange:
     betas = scheduler.get("trained_betas") or _betas(scheduler)
     if not 2 <= len(betas) <= MAX_TIMESTEPS or not all(0 < beta < 1 for beta in betas):
         raise InvalidModel("its scheduler's betas are not between 0 and 1")
-    alphas = list(accumulate((1 - beta for beta in betas), mul))
-    if scheduler.get("rescale_betas_zero_snr"):
-        alphas = zero_terminal(alphas)
-    return ModelRange(tuple(sqrt((1 - alpha) / alpha) for alpha in alphas))
-
-
-def zero_terminal(alphas: list[float]) -> list[float]:
-    """The same alpha products stretched so that the last is almost 0, arXiv:2305.08891 algorithm 1."""
-    roots = [sqrt(alpha) for alpha in alphas]
-    first, last = roots[0], roots[-1]
-    return [max(((root - last) * first / (first - last)) ** 2, SMALLEST) for root in roots]
+    alphas = accumulate((1 - beta for beta in betas), mul)
+    levels = ModelRange(tuple(sqrt((1 - alpha) / alpha) for alpha in alphas))
+    return zero_terminal(levels) if scheduler.get("rescale_betas_zero_snr") else levels
 
 
 def _betas(scheduler: Mapping[str, Any]) -> list[float]:

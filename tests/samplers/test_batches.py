@@ -25,13 +25,13 @@ def unguided(x: Tensor, sigma: float) -> Tensor:
     return x / (2 + sigma * sigma)
 
 
-def end(spec: SamplerSpec, seeds: range) -> Tensor:
+def end(spec: SamplerSpec, seeds: range, **options: float) -> Tensor:
     noise: SeededNoise | BrownianNoise = SeededNoise(seeds, SHAPE, "cpu")
     if spec.stochastic == "brownian":
         noise = BrownianNoise(seeds, SHAPE, "cpu", SIGMAS[0])
     given: dict[str, Any] = {"noise": noise.between} if spec.stochastic else {}
     given |= {"unguided": unguided} if spec.unguided else {}
-    found: Tensor = spec.sample(denoise, noise.initial() * SIGMAS[0], SIGMAS, **given)
+    found: Tensor = spec.sample(denoise, noise.initial() * SIGMAS[0], SIGMAS, **given, **options)
     return found
 
 
@@ -43,6 +43,14 @@ def test_each_image_of_a_batch_equals_its_single_run(spec: SamplerSpec) -> None:
         for image, single in zip(end(spec, SEEDS[:size]), alone, strict=False):
             assert image.isfinite().all()
             assert image.equal(single)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_images_that_take_other_numbers_of_steps_have_their_own_noise(size: int) -> None:
+    """An image's n-th step has its n-th noise, however many the others take."""
+    spec, options = SPECS["dpm_adaptive"], {"eta": 0.8, "rtol": 0.002}
+    alone = [end(spec, SEEDS[i : i + 1], **options)[0] for i in range(size)]
+    assert all(map(Tensor.equal, end(spec, SEEDS[:size], **options), alone))
 
 
 @pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"])

@@ -70,6 +70,7 @@ from latentry.types import (
 )
 from latentry_sdk.keys import CONDITIONING, IMAGES, INPUTS, KNOWN, MASK, MASK_LATENTS, MASKED_LATENTS, SOURCE
 from latentry_sdk.levels import sigma_at, timestep_at
+from latentry_sdk.previews import Preview, Previewed
 from latentry_sdk.prompts import PROMPTS, Chunk, Prompt, Prompts, Span, TimedPrompt, Timeline
 
 __all__ = [
@@ -134,6 +135,8 @@ __all__ = [
     "Placement",
     "PlacementRequest",
     "PluginError",
+    "Preview",
+    "Previewed",
     "Prompt",
     "Prompts",
     "QuantizerSpec",

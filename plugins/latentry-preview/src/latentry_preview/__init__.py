@@ -1,0 +1,59 @@
+"""Small pictures while a job samples, for whoever listens to its events."""
+
+from collections.abc import Sequence
+
+from latentry_sdk import (
+    DENOISE,
+    JOB,
+    LATENTS,
+    SIGMAS,
+    Count,
+    Field,
+    Options,
+    StageSpec,
+    State,
+    Unavailable,
+    hookimpl,
+)
+
+
+class PreviewOptions(Options):
+    """How often to show how the pictures look, and how large."""
+
+    every: Count = Field(
+        0, ge=0, le=1000, description="Send small pictures every so many steps; 0 sends none"
+    )
+    size: Count | None = Field(
+        None, ge=8, le=512, description="Longest side of a small picture in pixels; otherwise one a latent"
+    )
+
+
+@hookimpl
+def register_stages() -> Sequence[StageSpec]:
+    """The stage before the sampling."""
+    return [
+        StageSpec(
+            "preview",
+            preview,
+            needs=(JOB, DENOISE, LATENTS, SIGMAS),
+            gives=(JOB, DENOISE),
+            options=PreviewOptions,
+            description="Send small pictures while sampling, without decoding",
+        )
+    ]
+
+
+def preview(state: State) -> State:
+    """Have `Previewed` sent after each `Stepped` whose step is a multiple of `every`."""
+    job, steps = state[JOB], len(state[SIGMAS]) - 1
+    options = job.options(PreviewOptions)
+    if not options.every:
+        return state
+    if options.every > steps:
+        job.warn(f"there is no preview: every {options.every} is more than the {steps} steps that run")
+        return state
+    if getattr(state[LATENTS], "ndim", None) != 4:
+        raise Unavailable("previews need latents of 4 dimensions", fix="leave preview.every at 0")
+    from latentry_preview.watching import watched
+
+    return watched(state, options.every, options.size)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from sd_parsers import ParserManager
 
+import latentry_emoji
 from latentry import Config, Host, Request
 from latentry_replay.record import read_record
 from latentry_sdk.records import read_texts
@@ -93,6 +94,29 @@ def test_another_programs_library_reads_a_made_picture(desk: "Desk", form: str) 
     assert sampler.model is not None
     assert sampler.model.name == "emoji64"
     assert len(sampler.model.hash or "") == 10
+
+
+def test_a_second_model_replays_and_is_told_apart(desk: "Desk", tmp_path: Path) -> None:
+    shutil.copytree(latentry_emoji.FOLDER, tmp_path / "models" / "second")
+    index = tmp_path / "models" / "second" / "model_index.json"
+    index.write_text(index.read_text().replace("{", '{"_name_or_path": "second",', 1))
+    desk.make("txt2img", "a car", "--refiner", "second", "--switch-at", 0.5, "--seed", 7, "-o", "made.png")
+    assert desk("replay", "made.png").lines == ["equal"]
+    with desk.changed_record("made.png") as record:
+        record["applied"]["further_models"]["refiner"]["sha256"] = "x"
+        record["applied"]["options"]["refiner"]["refiner"] = "/elsewhere/second"
+    first, *lines = desk("replay", "made.png").lines
+    assert first == "equal"
+    assert [line.partition(" recorded")[0] for line in lines] == [
+        "model of refiner: x",
+        "option refiner refiner: /elsewhere/second",
+    ]
+    with desk.changed_record("made.png") as record:
+        record["applied"]["further_models"]["refiner"]["name"] = "third"
+        record["applied"]["options"]["refiner"]["refiner"] = str(latentry_emoji.FOLDER.parent / "third")
+    said = desk("replay", "made.png")
+    assert (said.code, said.stdout) == (2, "")
+    assert "unknown model" in said.stderr
 
 
 def test_the_replay_is_written_and_equals_the_picture(desk: "Desk") -> None:

@@ -71,6 +71,7 @@ def make_job(**more: object) -> Job:
         scheduler=SimpleNamespace(name="karras", label="Karras", sigmas=partial(partial(min), 1)),
         optimizers=(),
         quantizers={},
+        further={"second": None},
         config=SimpleNamespace(cache_dir=Path("none")),
         header=ModelHeader(Path(model)),
         seeds=(42, 43),

@@ -13,6 +13,7 @@ from latentry_sdk import (
     Field,
     ImageReady,
     Job,
+    ModelHeader,
     Options,
     Placed,
     StageSpec,
@@ -91,13 +92,24 @@ def write_images(state: State) -> State:
 
 
 def _account(job: Job, placed: Mapping[str, Placed]) -> None:
-    """Report what a replay needs to know of: the model's hash, and the versions of what took part."""
-    from latentry_images.hashing import model_hash
+    """Report what a replay needs to know of: the models' hashes, and the versions of what took part."""
     from latentry_images.provenance import library_versions, plugin_versions, took_part
 
-    with suppress(OSError):  # a model that was taken away after it was loaded has no hash
-        digest = model_hash(job.plan.header, job.plan.config.cache_dir)
-        job.apply("model", {**job.applied["model"], "sha256": digest})
+    model = job.plan.header
+    others = {name: plan.header for name, plan in job.plan.further.items() if plan is not None}
+    job.apply("model", {**job.applied["model"], **_content(job, model)})
+    if others := {name: header for name, header in others.items() if header.path != model.path}:
+        named = {name: {"name": each.path.name, **_content(job, each)} for name, each in others.items()}
+        job.apply("further_models", named)
     plugins = took_part(job, placed)
     job.apply("plugins", plugin_versions(plugins))
     job.apply("libraries", library_versions(plugins))
+
+
+def _content(job: Job, header: ModelHeader) -> Mapping[str, str]:
+    """The model's hash; none for one that was taken away after it was loaded."""
+    from latentry_images.hashing import model_hash
+
+    with suppress(OSError):
+        return {"sha256": model_hash(header, job.plan.config.cache_dir)}
+    return {}

@@ -37,12 +37,12 @@ def library_versions(plugins: Sequence[Plugin]) -> Mapping[str, str]:
 
 
 def _modules(job: Job, placed: Mapping[str, Any]) -> Iterator[str]:
-    plan = job.plan
-    calls: list[Any] = [stage.run for stage in plan.stages]
-    calls += [plan.sampler.sample, plan.scheduler.sigmas, plan.family.load, plan.task.options]
-    calls += [type(component) for component in placed.values()]
-    calls += [spec.apply for spec in plan.optimizers]
-    calls += [spec.apply for spec, _ in plan.quantizers.values()]
+    calls: list[Any] = [type(component) for component in placed.values()]
+    for plan in filter(None, (job.plan, *job.plan.further.values())):
+        calls += [stage.run for stage in plan.stages]
+        calls += [plan.sampler.sample, plan.scheduler.sigmas, plan.family.load, plan.task.options]
+        calls += [spec.apply for spec in plan.optimizers]
+        calls += [spec.apply for spec, _ in plan.quantizers.values()]
     yield from (_unwrapped(call).__module__ for call in calls)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from latentry_replay.record import Record
+from latentry_replay.record import Model, Record
 from latentry_sdk.opening import decoding, opened
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _pairs(recorded: Record, here: Record) -> Iterator[tuple[str, Any, Any]]:
     yield "latentry", recorded.latentry, here.latentry
     yield "model", before.model.name, now.model.name
     yield "model hash", before.model.sha256, now.model.sha256
+    yield from _by_name("model of", _hashes(before.further_models), _hashes(now.further_models))
     yield from _by_name("plugin", before.plugins, now.plugins)
     yield from _by_name("library", before.libraries, now.libraries)
     yield from _by_name("device of", before.placements, now.placements)
@@ -74,6 +75,10 @@ def _pairs(recorded: Record, here: Record) -> Iterator[tuple[str, Any, Any]]:
     yield from _options(recorded.options, here.options)
     yield from _by_name("input", recorded.inputs, here.inputs)
     yield from zip(("prompt", "negative"), recorded.prompts, here.prompts, strict=True)
+
+
+def _hashes(models: Mapping[str, Model]) -> Mapping[str, str]:
+    return {name: model.sha256 or model.name for name, model in models.items()}
 
 
 def _by_name(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -9,6 +9,9 @@ from latentry_replay.finding import known_model
 from latentry_replay.record import Record
 from latentry_sdk import Host, Request, parsed
 
+MODEL_OPTIONS = {"refiner": "refiner"}
+"""The options that name a further model, by their owner."""
+
 
 @dataclass(frozen=True)
 class Rerun:
@@ -28,7 +31,7 @@ def rebuilt(host: Host, record: Record, *, model: str | None, inputs: Mapping[st
     applied, recorded = record.applied, record.request
     own, position = _place_in_batch(record)
     ref = recorded.get("model")
-    places = _places(host, applied.placements)
+    places, options = _places(host, applied.placements), {**record.options, **own["options"]}
     fields = {
         **recorded,
         **own,
@@ -40,7 +43,7 @@ def rebuilt(host: Host, record: Record, *, model: str | None, inputs: Mapping[st
         "optimizers": applied.optimizers,
         "place": places,
         "dtype": recorded.get("dtype") if places else None,
-        "options": _known_options(host, {**record.options, **own["options"]}, places),
+        "options": _with_known_models(host, record, _known_options(host, options, places)),
         "inputs": dict(inputs),
     }
     return Rerun(parsed(Request, fields, where="its record's request: "), position)
@@ -74,3 +77,18 @@ def _known_options(
     tables = (registry.tasks, registry.stages, registry.samplers, registry.schedulers)
     owners = {name for table in tables for name in table} | set(places.values())
     return {owner: given for owner, given in options.items() if owner in owners}
+
+
+def _with_known_models(
+    host: Host, record: Record, options: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Mapping[str, Any]]:
+    """The options with each further model by the name of one that the host lists."""
+    changed = dict(options)
+    for owner, name in MODEL_OPTIONS.items():
+        if ref := options.get(owner, {}).get(name):
+            further = record.applied.further_models.get(owner)
+            changed[owner] = {
+                **options[owner],
+                name: known_model(host, str(ref), further.name if further else None),
+            }
+    return changed

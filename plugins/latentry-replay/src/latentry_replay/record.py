@@ -46,6 +46,7 @@ class Applied(Part):
     """What was done: names by kind, and options by owner with every default in them."""
 
     model: Model
+    further_models: Mapping[str, Model] = {}
     sampler: str
     scheduler: str
     format: str

@@ -1,0 +1,132 @@
+"""What a pipeline would leave out is refused in one line, before its weights are read."""
+
+import pytest
+
+import latentry_hires
+import latentry_preview
+import latentry_variation
+from latentry import Host
+from latentry_diffusers.arguments import DecodeOptions
+from latentry_sdk import InvalidRequest, ModelLoaded, StageStarted, Stepped, UserError, parsed
+
+
+def refused(host, request, called):
+    """The line that says why, once it is sure that nothing was loaded."""
+    events = []
+    with pytest.raises(called) as raised:
+        host.run(request, on_event=events.append)
+    assert not [event for event in events if isinstance(event, ModelLoaded | Stepped)]
+    assert not [event for event in events if isinstance(event, StageStarted) and event.stage == "sample"]
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sampler", "euler"), ("scheduler", "karras")])
+def test_a_sampler_or_a_schedule_of_ours_is_refused_while_planning(kind, name, host, ask):
+    with pytest.raises(InvalidRequest, match=f"{kind} '{name}' does not fit FluxPipeline models"):
+        host.plan(ask("flux", **{kind: name}))
+
+
+@pytest.mark.parametrize("task", ["img2img", "inpaint"])
+@pytest.mark.parametrize("name", ["pixart", "sana", "wan"])
+def test_a_class_that_takes_no_picture_is_refused_while_planning(task, name, host, ask, photo, mask):
+    inputs = {"image": photo} | ({"mask": mask} if task == "inpaint" else {})
+    with pytest.raises(InvalidRequest, match=f"'diffusers-text' models cannot do encode_image.*{task}"):
+        host.plan(ask(name, task, inputs=inputs))
+
+
+def test_a_size_that_the_pipeline_would_round_is_refused_while_planning(host, ask):
+    with pytest.raises(InvalidRequest, match="width 36 is no multiple of 8; 32 or 40 is"):
+        host.plan(ask("flux", width=36))
+    with pytest.raises(InvalidRequest, match="height 40 is no multiple of 16"):
+        host.plan(ask("wan", height=40))
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "line"),
+    [
+        ("flux", {"negative": "blurry"}, "negative prompt only with diffusers.decode.true_cfg"),
+        ("sd3", {"options": {"diffusers.decode": {"true_cfg": 2}}}, "no guidance beside the request's"),
+        ("qwen", {"options": {"diffusers.decode": {"true_cfg": 2}}}, "no guidance beside the request's"),
+        ("pixart", {"options": {"prompt": {"prompt_2": "a"}}}, "PixArtSigmaPipeline takes no prompt_2"),
+        ("qwen", {"options": {"prompt": {"negative_2": "a"}}}, "takes no negative_prompt_2"),
+        ("flux", {"options": {"prompt": {"clip_skip": 1}}}, "FluxPipeline takes no clip_skip"),
+        ("flux", {"prompt": "a (red:1.3) apple"}, "reads no weights, BREAK or schedules"),
+        ("flux", {"prompt": "a red BREAK apple"}, "reads no weights, BREAK or schedules"),
+        ("flux", {"prompt": "a [red:blue:0.5] apple"}, "reads no weights, BREAK or schedules"),
+        ("sd3", {"negative": "a [red:blue:0.5] apple"}, "reads no weights, BREAK or schedules"),
+    ],
+)
+def test_what_a_class_does_not_take_is_refused_before_loading(name, more, line, host, ask):
+    assert line in refused(host, ask(name, **more), InvalidRequest)
+
+
+def test_brackets_that_are_escaped_are_text(host, ask):
+    assert host.run(ask("flux", prompt=r"a \(red\) apple", steps=1)).artifacts
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"differential": True}, "makes masks hard, so it takes no differential"),
+        ({"content": "latent_noise", "strength": 0.5}, "takes no content latent_noise"),
+        ({"content": "latent_nothing", "strength": 0.5}, "takes no content latent_nothing"),
+    ],
+)
+def test_what_happens_to_latents_is_refused(options, line, host, ask, photo, mask):
+    request = ask("sd3", "inpaint", inputs={"image": photo, "mask": mask}, options={"inpaint": options})
+    assert line in refused(host, request, InvalidRequest)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "task", "options", "line"),
+    [
+        (latentry_preview, "txt2img", {"preview": {"every": 1}}, "takes no preview.every"),
+        (latentry_variation, "txt2img", {"variation": {"variation_strength": 0.5}}, "no variation.variation"),
+        (latentry_hires, "hires", {}, "cannot sample twice, as hires does"),
+    ],
+)
+def test_what_other_plugins_do_about_the_sampling_is_refused(plugin, task, options, line, host, ask, plugins):
+    with Host(plugins=[*plugins, plugin]) as more:
+        assert line in refused(more, ask("flux", task, options=options), InvalidRequest)
+
+
+def test_options_that_ask_for_nothing_are_no_obstacle(ask, plugins):
+    with Host(plugins=[*plugins, latentry_preview, latentry_variation]) as more:
+        options = {"preview": {"every": 0}, "variation": {"variation_strength": 0.0}}
+        assert more.run(ask("flux", steps=1, options=options)).warnings == ()
+
+
+def test_a_mask_with_greys_is_used_at_half_and_told(host, ask, photo, mask):
+    options = {"inpaint": {"mask_blur": 2, "strength": 0.5}}
+    result = host.run(ask("sd3", "inpaint", inputs={"image": photo, "mask": mask}, options=options))
+    (warning,) = result.warnings
+    assert "makes the mask's greys black or white" in warning
+
+
+def test_a_class_that_edits_draws_nothing_without_a_picture(host, ask, renamed):
+    folder = renamed("qwen", "QwenImageEditPipeline")
+    assert "QwenImageEditPipeline needs a picture" in refused(host, ask(folder), InvalidRequest)
+
+
+def test_a_class_without_a_mask_or_a_strength_takes_neither(host, ask, renamed, photo, mask):
+    folder = renamed("qwen", "QwenImageEditPlusPipeline")
+    request = ask(folder, "inpaint", inputs={"image": photo, "mask": mask})
+    assert "QwenImageEditPlusPipeline takes no mask" in refused(host, request, InvalidRequest)
+    request = ask(folder, "img2img", inputs={"image": photo}, options={"img2img": {"strength": 0.5}})
+    assert "takes no strength" in refused(host, request, InvalidRequest)
+
+
+def test_guidance_is_refused_where_the_class_has_none(host, ask, renamed):
+    folder = renamed("pixart", "StableCascadeCombinedPipeline")
+    assert "takes no guidance" in refused(host, ask(folder, guidance=3), InvalidRequest)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 101, True, "much", [1]])
+def test_true_cfg_is_a_number_from_0_to_100(value, host, ask):
+    with pytest.raises(UserError, match="true_cfg"):
+        host.plan(ask("flux", options={"diffusers.decode": {"true_cfg": value}}))
+
+
+def test_true_cfg_may_be_left_out():
+    assert parsed(DecodeOptions, {}).true_cfg is None

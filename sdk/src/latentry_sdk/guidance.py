@@ -12,6 +12,8 @@ from typing import Any
 
 from latentry.errors import InvalidRequest
 from latentry.keys import JOB
+from latentry.plan import Plan
+from latentry.request import Options
 from latentry.state import Key, State
 
 NEGATIVE = "negative"
@@ -88,7 +90,23 @@ def composed(guide: Guide, state: State) -> Guide:
 
 def check_guides(state: State) -> None:
     """Raise `InvalidRequest` for a family that does not read the keys of this module."""
-    plan = state[JOB].plan
+    _check(state[JOB].plan)
+
+
+def needs_guides(kind: type[Options]) -> Callable[[Plan, Any], None]:
+    """The `further` of a stage whose options of `kind` change guidance unless they are the defaults.
+
+    It plans nothing, but refuses already at planning what `check_guides` would refuse.
+    """
+
+    def check(plan: Plan, _planned: Any) -> None:
+        if plan.options_of(kind) != kind():
+            _check(plan)
+
+    return check
+
+
+def _check(plan: Plan) -> None:
     if FEATURE not in plan.detected.features:
         raise InvalidRequest(f"the guidance of {plan.family.name!r} models cannot be changed")
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from latentry_sdk import JOB, Count, Field, Options, StageSpec, State, hookimpl
-from latentry_sdk.guidance import NEGATIVE, PROMPT, Guide, Moment, add_guide
+from latentry_sdk.guidance import NEGATIVE, PROMPT, Guide, Moment, add_guide, needs_guides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,7 @@ def register_stages() -> Sequence[StageSpec]:
             scale,
             needs=(JOB,),
             options=ZeroOptions,
+            further=needs_guides(ZeroOptions),
             description="Scale the negative prediction to the prompt's",
         )
     ]

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import model_validator
 
 from latentry_sdk import JOB, SIGMAS, Field, Number, Options, StageSpec, State, hookimpl
-from latentry_sdk.guidance import GUIDED_STEPS, check_guides
+from latentry_sdk.guidance import GUIDED_STEPS, check_guides, needs_guides
 
 
 class EndOptions(Options):
@@ -31,6 +31,7 @@ def register_stages() -> Sequence[StageSpec]:
             limit,
             needs=(JOB, SIGMAS),
             options=EndOptions,
+            further=needs_guides(EndOptions),
             description="Guide in a part of the steps",
         )
     ]

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from latentry_sdk import JOB, Field, Number, Options, StageSpec, State, hookimpl
-from latentry_sdk.guidance import NEGATIVE, PROMPT, Guide, Moment, add_guide
+from latentry_sdk.guidance import NEGATIVE, PROMPT, Guide, Moment, add_guide, needs_guides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,7 @@ def register_stages() -> Sequence[StageSpec]:
             rescale,
             needs=(JOB,),
             options=RescaleOptions,
+            further=needs_guides(RescaleOptions),
             description="Take the contrast of strong guidance back",
         )
     ]

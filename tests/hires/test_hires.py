@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from latentry import Config, Host, Request, Result, UserError
-from latentry_sdk import Cancelled, ModelLoaded, Stepped
+from latentry_sdk import Cancelled, ModelLoaded, Previewed, Stepped
 
 Fields = dict[str, Any]
 
@@ -82,9 +82,12 @@ def test_what_was_done_is_told_and_the_records_are_those_of_the_job(host: Host) 
 
 def test_the_steps_of_both_passes_are_counted_together(host: Host) -> None:
     seen: list[Any] = []
-    host.run(request({"steps": 5, "strength": 0.6}), on_event=seen.append)
+    host.run(request({"steps": 5, "strength": 0.6}, {"preview": {"every": 2}}), on_event=seen.append)
     steps = [event for event in seen if isinstance(event, Stepped)]
     assert [(event.step, event.steps) for event in steps] == [(n, 7) for n in range(1, 8)]
+    previews = [event for event in seen if isinstance(event, Previewed)]
+    told = [(event.step, event.steps, event.images[0].width) for event in previews]
+    assert told == [(2, 7, 16), (4, 7, 16), (6, 7, 24)]
 
 
 @pytest.mark.parametrize("last", [2, 6])

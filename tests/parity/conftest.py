@@ -30,6 +30,7 @@ import latentry_images
 import latentry_img2img
 import latentry_inpaint
 import latentry_prompt
+import latentry_refiner
 import latentry_samplers
 import latentry_schedules
 import latentry_stable_diffusion
@@ -47,6 +48,7 @@ PLUGINS = (
     latentry_img2img,
     latentry_inpaint,
     latentry_prompt,
+    latentry_refiner,
     latentry_samplers,
     latentry_schedules,
     latentry_stable_diffusion,
@@ -212,7 +214,7 @@ def host(watcher: Watcher) -> Iterator[Host]:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Small]:
-    """`small(name)`: the pipeline named "sd", "sdxl", "sd-inpaint" or "sdxl-inpaint", made once."""
+    """`small(name)`: the pipeline "sd", "sdxl", "sdxl-refiner", "sd-inpaint" or "sdxl-inpaint", made once."""
     made: dict[str, Small] = {}
 
     def make(name: str) -> Small:
@@ -244,6 +246,11 @@ def _pipeline(name: str) -> Any:
             steps_offset=1,
         ),
     }
+    if name == "sdxl-refiner":
+        parts |= {"text_encoder": None, "tokenizer": None, "unet": _unet(channels, is_xl=True, refines=True)}
+        parts |= {"text_encoder_2": _text_encoder(projected=True), "tokenizer_2": _tokenizer()}
+        parts |= {"requires_aesthetics_score": True, "add_watermarker": False}
+        return StableDiffusionXLImg2ImgPipeline(**parts)
     if is_xl:
         parts |= {"text_encoder_2": _text_encoder(projected=True), "tokenizer_2": _tokenizer()}
         kind = "StableDiffusionXLInpaintPipeline" if channels == 9 else "StableDiffusionXLPipeline"
@@ -253,7 +260,7 @@ def _pipeline(name: str) -> Any:
     return getattr(diffusers, kind)(**parts)
 
 
-def _unet(channels: int, *, is_xl: bool) -> Any:
+def _unet(channels: int, *, is_xl: bool, refines: bool = False) -> Any:
     """A UNet whose output is of the noise's order, so that a mistake in any input shows in the picture."""
     import torch
     from diffusers import UNet2DConditionModel
@@ -261,7 +268,7 @@ def _unet(channels: int, *, is_xl: bool) -> Any:
     added = {
         "addition_embed_type": "text_time",
         "addition_time_embed_dim": 8,
-        "projection_class_embeddings_input_dim": 6 * 8 + WIDTH,
+        "projection_class_embeddings_input_dim": (5 if refines else 6) * 8 + WIDTH,
     }
     unet = UNet2DConditionModel(
         sample_size=PIXELS // FACTOR,
@@ -270,7 +277,7 @@ def _unet(channels: int, *, is_xl: bool) -> Any:
         layers_per_block=1,
         norm_num_groups=8,
         attention_head_dim=(4, 8),
-        cross_attention_dim=2 * WIDTH if is_xl else WIDTH,
+        cross_attention_dim=2 * WIDTH if is_xl and not refines else WIDTH,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         use_linear_projection=is_xl,

@@ -7,22 +7,8 @@ from typing import TYPE_CHECKING
 from latentry_hires.options import HiresOptions
 from latentry_hires.planning import NAME, second_levels, second_plan
 from latentry_hires.upscaling import LATENT, larger_latents, larger_picture
-from latentry_sdk import (
-    IMAGES,
-    JOB,
-    KNOWN,
-    LATENTS,
-    SIGMAS,
-    SIZE,
-    SOURCE,
-    Event,
-    Job,
-    Key,
-    StageSpec,
-    State,
-    Stepped,
-)
-from latentry_sdk.further import Plan
+from latentry_sdk import IMAGES, JOB, KNOWN, LATENTS, SIGMAS, SIZE, SOURCE, Event, Job, Key, StageSpec, State
+from latentry_sdk.further import Plan, counted
 from latentry_sdk.guidance import GUIDES, ROWS
 
 if TYPE_CHECKING:
@@ -38,7 +24,7 @@ AGAIN = Key[Job]("hires.again")
 def begin(state: State) -> State:
     """Have the steps of the first pass counted as a part of all steps."""
     job = state[JOB]
-    return state.put(ASKED, job).put(JOB, replace(job, notify=counted(job, before=0)))
+    return state.put(ASKED, job).put(JOB, replace(job, notify=counting(job, before=0)))
 
 
 def upscale(state: State) -> State:
@@ -47,7 +33,7 @@ def upscale(state: State) -> State:
     Guidance stages run again after this one, so what they put for the first pass is taken away.
     """
     job, plan = state[ASKED], second_plan(state[ASKED])
-    again = Job(job.id, plan, counted(job, before=len(job.plan.sigmas) - 1), job.undos)
+    again = Job(job.id, plan, counting(job, before=len(job.plan.sigmas) - 1), job.undos)
     larger = state.put(JOB, again).put(AGAIN, again).put(SIZE, plan.size).put(SIGMAS, second_levels(job))
     known = enlarged(state, larger, job.options(HiresOptions).upscaler)
     return larger.put(KNOWN, known).put(GUIDES, ()).put(ROWS, ())
@@ -81,17 +67,9 @@ def end(state: State) -> State:
     return state.put(JOB, job)
 
 
-def counted(job: Job, *, before: int) -> Callable[[Event], None]:
-    """Tells of steps as those after the first `before` of both passes, and stops with the job."""
-    total = len(job.plan.sigmas) + len(second_levels(job)) - 2
-
-    def notify(event: Event) -> None:
-        job.check_cancelled()
-        if isinstance(event, Stepped):
-            event = replace(event, step=before + event.step, steps=total)
-        job.notify(event)
-
-    return notify
+def counting(job: Job, *, before: int) -> Callable[[Event], None]:
+    """Tells of steps as those after the first `before` of both passes."""
+    return counted(job, before=before, total=len(job.plan.sigmas) + len(second_levels(job)) - 2)
 
 
 def role(plan: Plan, name: str) -> StageSpec:

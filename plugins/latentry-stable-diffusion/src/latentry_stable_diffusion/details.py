@@ -82,9 +82,16 @@ def as_detected(
         model_range=model_range,
         size=size,
         multiple=details.factor,
-        features=frozenset({FEATURE, UNGUIDED.name, *([INPAINT] if inpaint else [])}),
+        features=frozenset({FEATURE, UNGUIDED.name, latent_space(details), *([INPAINT] if inpaint else [])}),
         details=asdict(details),
     )
+
+
+def latent_space(details: Details) -> str:
+    """The word by which stages know that models share their latents: what the VAE's configuration says."""
+    numbers = (details.latent_channels, details.factor, details.scaling_factor)
+    shift = [each for each in (details.latents_mean, details.latents_std) if each]
+    return f"latents:{'/'.join(map(str, (*numbers, *shift)))}"
 
 
 def _floats(values: Any) -> tuple[float, ...] | None:

@@ -17,8 +17,10 @@ STAGES = (
     "variation?",
     "@denoise",
     "txt2img.start",
+    "refiner.split?",
     "preview?",
     "sample",
+    "refiner?",
     "@decode",
     "write_images",
 )

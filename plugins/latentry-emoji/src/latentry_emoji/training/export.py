@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         write_card(target, logs[VAE], logs[DIFFUSION])
     else:
         export(vae, target, VAE)
-    (target / LOGS).write_text(json.dumps(logs, indent=0))
+    (target / LOGS).write_text(json.dumps(logs))
 
 
 def export(model: Any, target: Path, part: str = "") -> None:

@@ -1,5 +1,7 @@
 """Pictures are, bit for bit, those of the same pipelines called by diffusers itself."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,14 @@ def test_what_was_done_is_reported(host, ask, photo):
     assert applied["model"]["variant"] == "FluxPipeline"
     assert applied["guidance"] == 7.0  # that class's own default
     assert (applied["sampler"], applied["scheduler"]) == ("diffusers", "diffusers")
+
+
+def test_what_is_written_with_a_picture_makes_it_again(host, ask):
+    first = host.run(ask("flux"))
+    record = json.loads(first.artifacts[0].open().text["latentry"])
+    assert record["request"]["guidance"] == 3.5
+    again = host.run(ask("flux", guidance=record["request"]["guidance"]))
+    assert np.array_equal(*pictures(first), *pictures(again))
 
 
 def test_full_resolution_inpainting_works_at_the_models_size_and_lays_the_result_back(host, ask, photo, mask):

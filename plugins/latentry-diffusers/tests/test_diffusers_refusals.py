@@ -7,7 +7,7 @@ import latentry_preview
 import latentry_variation
 from latentry import Host
 from latentry_diffusers.arguments import DecodeOptions
-from latentry_sdk import InvalidRequest, ModelLoaded, StageStarted, Stepped, UserError, parsed
+from latentry_sdk import InvalidModel, InvalidRequest, ModelLoaded, StageStarted, Stepped, UserError, parsed
 
 
 def refused(host, request, called):
@@ -120,6 +120,8 @@ def test_a_class_without_a_mask_or_a_strength_takes_neither(host, ask, renamed, 
 def test_guidance_is_refused_where_the_class_has_none(host, ask, renamed):
     folder = renamed("pixart", "StableCascadeCombinedPipeline")
     assert "takes no guidance" in refused(host, ask(folder, guidance=3), InvalidRequest)
+    with pytest.raises(InvalidModel, match="does not fit"):  # it is let through, and is no such model
+        host.run(ask(folder, guidance=5))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 101, True, "much", [1]])

@@ -81,7 +81,7 @@ def register_stages() -> Sequence[StageSpec]:
             ROLES["decode"],
             roles.decode,
             needs=(JOB, CONDITIONING, SEEDS, SIGMAS, SIZE, LATENTS, PLACED),
-            gives=(IMAGES,),
+            gives=(IMAGES, JOB),
             options=DecodeOptions,
             description="Run the whole pipeline",
         ),

@@ -6,7 +6,7 @@ from latentry_diffusers.abilities import ability
 from latentry_diffusers.arguments import CLASSIFIER_FREE, DecodeOptions, guidance_name, task_options
 from latentry_diffusers.sources import Pipeline
 from latentry_diffusers.texts import Texts, texts
-from latentry_sdk import JOB, MASK, SOURCE, InvalidRequest, Job, State
+from latentry_sdk import JOB, MASK, SOURCE, InvalidRequest, Job, Request, State
 
 LATENT = ("latent_noise", "latent_nothing")
 LACKS = {"txt2img": "needs a picture", "img2img": "takes no picture", "inpaint": "takes no mask"}
@@ -48,7 +48,7 @@ def _texts(job: Job, kind: Pipeline, written: Sequence[Texts]) -> Iterator[str]:
 
 def _guidance(job: Job, kind: Pipeline) -> Iterator[str]:
     name = guidance_name(kind)
-    if name is None and "guidance" in job.plan.request.model_fields_set:
+    if name is None and job.plan.request.guidance != Request.model_fields["guidance"].default:
         yield "takes no guidance"
     if job.options(DecodeOptions).true_cfg is None:
         return

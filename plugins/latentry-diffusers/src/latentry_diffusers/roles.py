@@ -3,6 +3,7 @@
 What other stages make of noise and latents is nothing to it, so both are the number 0.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from latentry_diffusers.arguments import arguments, guidance
@@ -24,6 +25,7 @@ from latentry_sdk import (
     SIGMAS,
     SIZE,
     InvalidRequest,
+    Job,
     State,
 )
 
@@ -73,9 +75,17 @@ def decode(state: State) -> State:
         call = Call(kind.name, {**arguments(state, kind, text, seed), **callbacks})
         pictures.append(drawn(state, call))
     job.apply("pipeline", kind.name)
-    job.apply("guidance", guidance(job, kind))
     job.apply("steps", progress.steps)
-    return state.put(IMAGES, tuple(pictures))
+    return state.put(IMAGES, tuple(pictures)).put(JOB, with_guidance(job, guidance(job, kind)))
+
+
+def with_guidance(job: Job, value: float | None) -> Job:
+    """The job that asks for the guidance that was used, so that what is written with a picture replays it."""
+    job.apply("guidance", value)
+    if value is None:
+        return job
+    request = job.plan.request.model_copy(update={"guidance": value})
+    return replace(job, plan=replace(job.plan, request=request))
 
 
 def drawn(state: State, call: Call) -> "Image":

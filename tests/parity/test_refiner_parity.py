@@ -185,3 +185,11 @@ def test_a_strength_that_leaves_the_first_model_no_step_is_refused(
     folders, options = (small("sdxl").folder, small("sdxl-refiner").folder), {"img2img": {"strength": 0.2}}
     with pytest.raises(UserError, match="no step to the first model"):
         host.run(request(*folders, task="img2img", options=options, inputs={"image": photo()}))
+
+
+def test_guidance_that_the_refiner_cannot_do_is_refused_at_planning(
+    host: Host, small: Callable[[str], Any]
+) -> None:
+    folders, options = (small("sdxl").folder, small("sdxl-refiner").folder), {"guidance_2": 3.0}
+    with pytest.raises(UserError, match="guidance_2 needs a model with two text encoders"):
+        host.plan(request(*folders, options={"stable-diffusion.denoise": options}))

@@ -20,7 +20,7 @@ from latentry_sdk import (
     hookimpl,
 )
 from latentry_stable_diffusion import prompts
-from latentry_stable_diffusion.denoising import DenoiseOptions, denoise
+from latentry_stable_diffusion.denoising import DenoiseOptions, check_second_guidance, denoise
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load
 from latentry_stable_diffusion.noise import noise
@@ -62,6 +62,7 @@ def register_stages() -> tuple[StageSpec, ...]:
             needs=(JOB, PLACED, CONDITIONING, SIZE, SIGMAS),
             gives=(DENOISE,),
             options=DenoiseOptions,
+            further=check_second_guidance,
             description="The UNet with guidance, as a denoiser",
         ),
         StageSpec(

@@ -21,6 +21,7 @@ from latentry_sdk import (
     State,
     timestep_at,
 )
+from latentry_sdk.further import Plan, Planned
 from latentry_sdk.guidance import NEGATIVE, PROMPT, ROWS, Guide, Moment, Row, composed
 from latentry_sdk.levels import ZeroSnr, levels_of
 from latentry_stable_diffusion.conditions import Inputs, Timed, conditions
@@ -142,6 +143,14 @@ class Denoiser:
         return dict(zip(inputs.rows, output.unflatten(0, (len(x), count)).unbind(1), strict=True))
 
 
+def check_second_guidance(plan: Plan, _planned: Planned) -> None:
+    """Refuse, at planning, `guidance_2` of a model with one text encoder, or where guidance is off."""
+    if plan.options_of(DenoiseOptions).guidance_2 is None:
+        return
+    if plan.request.guidance <= 1 or plan.detected.details["architecture"] != "sdxl":
+        raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
+
+
 def denoise(state: State) -> State:
     """The denoiser for the job's prompts, at its size; stages before it may change its guidance.
 
@@ -150,8 +159,6 @@ def denoise(state: State) -> State:
     job = state[JOB]
     details, request, options = Details.of(job), job.plan.request, job.options(DenoiseOptions)
     both = options.guidance_2 is not None
-    if both and (request.guidance <= 1 or details.architecture != "sdxl"):
-        raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
     own = Guidance((request.guidance, *([] if options.guidance_2 is None else [options.guidance_2])))
     further, levels = state.get(ROWS) or (), levels_of(job.plan)
     if isinstance(levels, ZeroSnr) and details.prediction == EPSILON:

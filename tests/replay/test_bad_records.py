@@ -69,6 +69,9 @@ DAMAGED = {
     "a number": "1e999",
     "no JSON": "{'latentry': 1}",
     "nested": "[" * 100_000,
+    "an option nested 900 deep": changed("applied.options", {"x": {"y": 1}}).replace(
+        '"y": 1', f'"y": {"[" * 900}{"]" * 900}'
+    ),
     "a huge number": f'{{"latentry": {"9" * 10_000}}}',
     "no request": json.dumps({"latentry": "0.1.0"}),
     "a request of another kind": changed("request", [1]),
@@ -161,7 +164,8 @@ FOREIGN = {
                       "Steps: " * 200_000],
     "ComfyUI": ["", "[]", "{", '{"1": 2}', "[" * 100_000,
                 '{"3": {"class_type": "A", "inputs": {"sampler_name": [], "steps": {}, "cfg": []}}}'],
-    "InvokeAI": ["", "[]", "{}", "3", '{"scheduler": {"a": []}, "steps": [1]}', "[" * 100_000],
+    "InvokeAI": ["", '{"scheduler": "euler", "x": ' + "[" * 900 + "]" * 900 + "}",
+                 "[]", "{}", "3", '{"scheduler": {"a": []}, "steps": [1]}', "[" * 100_000],
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from latentry_replay.generators import GENERATORS, Values
+from latentry_replay.record import check_depth
 from latentry_sdk import InvalidInput, UserError
 
 LONGEST = 1 << 20
@@ -58,6 +59,7 @@ def _read(name: str, texts: Mapping[str, str]) -> Foreign:
     try:
         info, flat = GENERATORS[name].read(texts)
         sampler, *more = info.samplers
+        check_depth(dict(flat), f"its {name} record")
     except UserError:
         raise
     except Exception as exc:  # the parser lets through what damaged records lead to

@@ -12,6 +12,9 @@ from latentry_sdk.records import DOCUMENT
 LONGEST = 8 << 20
 """Characters of a record. The longest prompts a request may hold take less, every character escaped."""
 
+DEEPEST = 64
+"""Objects and lists inside one another."""
+
 MAX_SEED = 2**64 - 1
 
 
@@ -118,4 +121,16 @@ def read_record(texts: Mapping[str, str]) -> Record | None:
         raise InvalidInput("its record is no JSON, or is cut short") from exc
     if not isinstance(found, dict):
         raise InvalidInput("its record is no JSON object")
+    check_depth(found, "its record")
     return parsed(Record, found, where="its record: ")
+
+
+def check_depth(value: Any, what: str) -> None:
+    """Raise `InvalidInput` for values nested so deep that writing them again might end the program."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level
+                 if isinstance(each, dict | list)]  # fmt: skip
+        level = [child for each in inner for child in each]
+    if level:
+        raise InvalidInput(f"{what} is nested more than {DEEPEST} deep")

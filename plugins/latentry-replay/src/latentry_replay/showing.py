@@ -17,6 +17,9 @@ from latentry_sdk import UserError
 LONGEST = 2000
 """Characters of one value on the terminal; JSON has all."""
 
+INDENTED = 3
+"""Mappings within mappings that have lines of their own; deeper ones are on one."""
+
 Values = Mapping[str, Any]
 
 
@@ -76,13 +79,14 @@ def _outcome(outcome: Outcome) -> Iterator[str]:
         yield f"pixels: {pixels.differing} of {pixels.total} differ, by {pixels.largest} of 255 at most"
 
 
-def _lines(found: Values) -> Iterator[str]:
+def _lines(found: Values, depth: int = 0) -> Iterator[str]:
     for name, value in found.items():
-        if not isinstance(value, Mapping):
-            yield f"{name}: {printable(value)}"
-            continue
-        yield f"{name}:"
-        yield from (f"  {printable(key, 100)}: {printable(each)}" for key, each in value.items())
+        lead = f"{'  ' * depth}{printable(name, 100)}"
+        if isinstance(value, Mapping) and value and depth < INDENTED:
+            yield f"{lead}:"
+            yield from _lines(value, depth + 1)
+        else:
+            yield f"{lead}: {printable(value)}"
 
 
 def _record(record: Record) -> Values:

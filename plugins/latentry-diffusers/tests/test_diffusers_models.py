@@ -1,5 +1,6 @@
 """Folders are recognised by their headers; unsafe, damaged and foreign ones are not opened."""
 
+import contextlib
 import json
 import os
 import socket
@@ -17,6 +18,19 @@ from latentry_diffusers.loading import load
 from latentry_sdk import InvalidModel, Unavailable, UserError, read_header
 
 EMOJI = Path(__file__).parents[2] / "latentry-emoji" / "src" / "latentry_emoji" / "model" / "emoji64"
+CLASSES = {"sana": "SanaPipeline", "wan": "WanPipeline"}
+READ = {
+    "transformer": ("patch_size", "all_patch_size", "in_channels", "sample_size", "num_layers"),
+    "vae": (
+        "scale_factor_spatial",
+        "temperal_downsample",
+        "encoder_block_out_channels",
+        "latent_channels",
+        "z_dim",
+    ),
+}
+"""What planning reads in the configurations."""
+
 PLAN = """
 import sys
 from latentry import Host, Request
@@ -97,6 +111,9 @@ def test_a_class_that_draws_no_pictures_from_prompts_is_of_no_family(kind, host,
         ("transformer/config.json", {"patch_size": "two"}, "lacks or mistypes"),
         ("transformer/config.json", {"sample_size": {}, "patch_size": [[]]}, "lacks or mistypes"),
         ("vae/config.json", {"block_out_channels": 7}, "lacks or mistypes"),
+        ("transformer/config.json", {"sample_size": -8}, "lacks or mistypes the size of its pictures"),
+        ("transformer/config.json", {"sample_size": 1e308}, "lacks or mistypes the size of its pictures"),
+        ("transformer/config.json", {"patch_size": 0.5, "sample_size": [8, float("inf")]}, "mistypes"),
     ],
 )
 def test_an_unsafe_or_mistyped_folder_is_refused_while_planning(file, values, line, host, ask, copied):
@@ -105,6 +122,21 @@ def test_an_unsafe_or_mistyped_folder_is_refused_while_planning(file, values, li
         host.plan(ask(copied))
     assert line in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 10**30, 1e308, "x", [], [[]], [None, "x"], {"a": 1}])
+@pytest.mark.parametrize("name", ["sana", "wan"])
+def test_any_value_in_a_configuration_is_read_or_refused(name, value, host, ask, renamed):
+    folder = renamed(name, CLASSES[name])
+    for part, keys in READ.items():
+        path = folder / part / "config.json"
+        before = path.read_text()
+        for key in keys:
+            path.write_text(json.dumps({**json.loads(before), key: value}))
+            with contextlib.suppress(UserError):
+                size = host.plan(ask(folder)).detected.size
+                assert all(8 <= length <= 16384 for length in size)
+        path.write_text(before)
 
 
 def test_pickled_weights_are_not_opened(host, ask, copied):

@@ -7,12 +7,15 @@ from latentry_diffusers.abilities import ability
 from latentry_diffusers.parts import models
 from latentry_diffusers.sizes import multiple, native_size
 from latentry_sdk import Detected, InvalidModel, ModelHeader, ModelRange
+from latentry_sdk.pictures import LONGEST
 
 NAME = "diffusers"
 """The family, its noise space, its sampler and its scheduler: the pipeline's own, whatever that is."""
 
 LEVELS = ModelRange((0.0, 1.0), space=NAME)
 PICTURES = ("img2img", "inpaint")
+SHORTEST = 8
+"""Pixels of a side: the least that a request may ask for."""
 
 
 def detect(header: ModelHeader, *, pictures: bool) -> Detected | None:
@@ -44,12 +47,15 @@ def described(header: ModelHeader, named: str) -> Detected:
     """The folder's size, and its parameters: all of its models are one component."""
     configs: Mapping[str, Mapping[str, Any]] = {part: header.config(part) for part in models(header)}
     total = sum(header.parameters(part) for part in configs)
+    size, unit = native_size(named, configs), multiple(configs)
+    if not all(SHORTEST <= length <= LONGEST for length in (*size, unit)):
+        raise ValueError("the size of its pictures")
     return Detected(
         variant=named,
         components={"pipeline": total},
         model_range=LEVELS,
-        size=native_size(named, configs),
-        multiple=multiple(configs),
+        size=size,
+        multiple=unit,
         sampler=NAME,
         scheduler=NAME,
     )

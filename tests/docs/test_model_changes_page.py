@@ -4,13 +4,16 @@ import re
 from pathlib import Path
 
 import latentry_freeu
+import latentry_pag
 import latentry_seamless
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "model-changes.md").read_text(encoding="utf-8")
-PLUGINS = (latentry_seamless, latentry_freeu)
+PLUGINS = (latentry_seamless, latentry_freeu, latentry_pag)
 
 
 def shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return ",".join(default)
     return "off" if default is False else f"{default:g}"
 
 

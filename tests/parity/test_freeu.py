@@ -93,6 +93,6 @@ def test_the_job_after_it_is_as_the_one_before_it(
 
 def test_a_device_that_converts_is_refused_in_one_line(host: Host, small: Callable[[str], Any]) -> None:
     with pytest.raises(
-        LatentryError, match="^device 'openvino' cannot change unet for one job; place unet on"
+        LatentryError, match="'openvino' cannot change unet for one job"
     ):
         host.run(request(small("sd").folder, FACTORS, place={"unet": "openvino"}))

@@ -84,4 +84,6 @@ def _prompts(job: Job, texts: tuple[str, str, str | None, str | None], steps: in
 
 
 def _timed(text: str, steps: int) -> Timeline:
-    return tuple(TimedPrompt(until, weighted(now)) for until, now in timeline(text, steps))
+    found = timeline(text, steps)
+    read = {now: weighted(now) for now in {now for _, now in found}}
+    return tuple(TimedPrompt(until, read[now]) for until, now in found)

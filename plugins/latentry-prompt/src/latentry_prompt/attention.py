@@ -1,11 +1,10 @@
 """Weights in brackets, as AUTOMATIC1111 reads them: `(more)`, `[less]`, `(so much:1.3)`, `BREAK`."""
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import accumulate, groupby
 from math import exp, log
+from operator import add, itemgetter
 
 from latentry_sdk import Prompt, Span
 
@@ -14,12 +13,16 @@ LARGEST = 1000.0
 LOG_LARGEST = log(LARGEST)
 """No weight is larger: a hundred brackets would make any text encoder's output infinite."""
 
-ESCAPED = r"\\[\\()\[\]:]"
-WEIGHT = r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)"
-"""A weight, with the round bracket it ends."""
+SMALLEST = -20.0
+"""The logarithm of a weight that is 0 in the eight digits that weights have."""
 
-PLAIN = rf"(?:[^\\()\[\]:]|(?!{ESCAPED})\\|(?!{WEIGHT}):)+"
-TOKEN = re.compile(rf"{ESCAPED}|{WEIGHT}|\(+|\)+|\[+|\]+|{PLAIN}")
+ESCAPABLE = frozenset("\\()[]:")
+ESCAPED = r"\\[\\()\[\]:]"
+WEIGHT = r":\s*+[+-]?(?:\d++\.?\d*+|\.\d++)\s*+\)"
+"""A weight, with the round bracket it ends. What is matched is never given back, so it takes linear time."""
+
+PLAIN = rf"(?:[^\\()\[\]:]++|(?!{ESCAPED})\\|(?!{WEIGHT}):)++"
+TOKEN = re.compile(rf"{PLAIN}|\(+|\)+|\[+|\]+|{ESCAPED}|{WEIGHT}")
 BREAK = re.compile(r"\bBREAK\b")
 OPENS = {")": "(", "]": "["}
 STEPS = {"(": 1, "[": -1}
@@ -27,56 +30,75 @@ STEPS = {"(": 1, "[": -1}
 
 @dataclass
 class _Reader:
-    """Text so far, and what multiplies it: steps of 1.1 by where they begin and end, and explicit weights.
+    """Text so far, and what multiplies each: its `levels` in steps of 1.1, and explicit weights.
 
     `open` has the brackets that are not closed, by kind: (index of the first text inside, how many).
     """
 
     texts: list[str] = field(default_factory=list)
+    levels: list[int] = field(default_factory=list)
     open: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {"(": [], "[": []})
-    steps: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     explicit: list[tuple[int, int, float]] = field(default_factory=list)
 
-    def token(self, token: str) -> None:
-        kind = token[0]
-        if kind in STEPS:
-            self.open[kind].append((len(self.texts), len(token)))
-        elif kind in OPENS:
-            left = self.close(OPENS[kind], len(token))
-            if left:
-                self.texts.append(kind * left)
-        elif kind == ":" and token[-1] == ")" and self.open["("]:
-            start, count = self.open["("].pop()
-            if count > 1:
-                self.open["("].append((start, count - 1))
-            self.explicit.append((start, len(self.texts), float(token[1:-1])))
-        else:
-            self.texts.append(token[1:] if kind == "\\" and len(token) > 1 else token)
+    def read(self, text: str) -> None:
+        """Take in a prompt. A bracket counts from where it opens, so one without an end needs no more."""
+        texts, levels, level = self.texts, self.levels, 0
+        for token in TOKEN.findall(text):
+            kind = token[0]
+            if kind in STEPS:
+                self.open[kind].append((len(texts), len(token)))
+                level += STEPS[kind] * len(token)
+                continue
+            if kind in OPENS:
+                closed = self.close(OPENS[kind], len(token))
+                level -= STEPS[OPENS[kind]] * closed
+                token = token[closed:]
+            elif kind == ":" and token[-1] == ")" and self.open["("]:
+                self.explicit.append((self.innermost(), len(texts), float(token[1:-1])))
+                level -= 1
+                continue
+            elif kind == "\\" and token[1:] in ESCAPABLE:
+                token = token[1]
+            if token:
+                texts.append(token)
+                levels.append(level)
 
     def close(self, kind: str, count: int) -> int:
-        """Close the last `count` brackets of a kind; gives how many of them were never opened."""
-        stack = self.open[kind]
-        while count and stack:
+        """Close the last `count` brackets of a kind; gives how many of them were open."""
+        stack, left = self.open[kind], count
+        while left and stack:
             start, opened = stack.pop()
-            closed = min(count, opened)
-            self.steps[start] += STEPS[kind] * closed
-            self.steps[len(self.texts)] -= STEPS[kind] * closed
-            if opened > closed:
-                stack.append((start, opened - closed))
-            count -= closed
-        return count
+            if opened > left:
+                stack.append((start, opened - left))
+            left -= min(left, opened)
+        return count - left
+
+    def innermost(self) -> int:
+        """Close the last round bracket; gives the index of the first text inside."""
+        start, count = self.open["("].pop()
+        if count > 1:
+            self.open["("].append((start, count - 1))
+        return start
 
     def weights(self) -> list[float]:
         """The weight of each text: the product of all that is around it."""
-        sizes, signs = [0.0] * (len(self.texts) + 1), [0] * (len(self.texts) + 1)
-        zeros = [0] * (len(self.texts) + 1)
+        if not self.explicit:
+            return [_weight(level * STEP) for level in self.levels]
+        count = len(self.texts) + 1
+        sizes, steps, signs, zeros = [0.0] * count, [0] * count, [0] * count, [0] * count
         for start, end, weight in self.explicit:
             for index, way in ((start, 1), (end, -1)):
                 sizes[index] += way * (log(abs(weight)) if weight else 0.0)
+                steps[index] -= way  # an explicit weight stands in for its bracket's step
                 signs[index] += way * (weight < 0)
                 zeros[index] += way * (weight == 0)
-        steps = accumulate(self.steps.get(index, 0) for index in range(len(self.texts)))
-        return list(map(_weight, accumulate(sizes), steps, accumulate(signs), accumulate(zeros)))
+        levels = map(add, accumulate(steps), self.levels)
+        logs = (size + level * STEP for size, level in zip(accumulate(sizes), levels, strict=False))
+        marks = zip(accumulate(signs), accumulate(zeros), strict=True)
+        return [
+            0.0 if zero else _weight(log_weight) * (-1 if sign % 2 else 1)
+            for log_weight, (sign, zero) in zip(logs, marks, strict=False)
+        ]
 
 
 def weighted(text: str) -> Prompt:
@@ -85,25 +107,22 @@ def weighted(text: str) -> Prompt:
     A bracket that is never closed reaches to the end; a closing one that opens nowhere is text.
     """
     reader = _Reader()
-    for token in TOKEN.findall(text):
-        reader.token(token)
-    for kind in STEPS:
-        reader.close(kind, len(text))
+    reader.read(text)
     return _chunks(reader.texts, reader.weights())
 
 
-@lru_cache(1024)
-def _weight(size: float, steps: int, negatives: int, zeros: int) -> float:
-    if zeros:
-        return 0.0
-    weight = round(min(exp(min(size + steps * STEP, LOG_LARGEST)), LARGEST), 8)
-    return -weight if negatives % 2 else weight
+def _weight(size: float) -> float:
+    """The weight whose logarithm this is, in its bounds."""
+    if size >= LOG_LARGEST:
+        return LARGEST
+    return round(exp(size), 8) if size > SMALLEST else 0.0
 
 
 def _chunks(texts: list[str], weights: list[float]) -> Prompt:
     chunks: list[list[Span]] = [[]]
-    for weight, run in groupby(zip(texts, weights, strict=True), key=lambda pair: pair[1]):
-        parts = BREAK.split("".join(text for text, _ in run))
+    for weight, run in groupby(zip(weights, texts, strict=True), key=itemgetter(0)):
+        text = "".join([text for _, text in run])
+        parts = BREAK.split(text) if "BREAK" in text else [text]
         for index, part in enumerate(parts):
             if index:
                 chunks.append([])

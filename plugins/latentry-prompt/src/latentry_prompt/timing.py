@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
-TOKEN = re.compile(r"\\.|[()\[\]:|]|[^\\()\[\]:|]+|\\", re.DOTALL)
+TOKEN = re.compile(r"(?:\\.|[^\\()\[\]:|]++)++|[()\[\]:|]|\\", re.DOTALL)
 SPECIAL = frozenset("()[]:|")
-NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*")
+NUMBER = re.compile(r"\s*+[+-]?(?:\d++\.?\d*+|\.\d++)\s*+")
+"""What is matched is never given back, so it takes linear time."""
+
+BRACKETS = {"]": "[", ")": "("}
 DEEPEST = 50
 """Brackets nested deeper are text."""
 
@@ -19,6 +23,15 @@ class Switch:
     after: "Nodes"
     when: float
 
+    @property
+    def inside(self) -> "tuple[Nodes, ...]":
+        """All that it may be."""
+        return self.before, self.after
+
+    def at(self, step: int, steps: int) -> "Nodes":
+        """What it is at a step."""
+        return self.before if step <= self.last(steps) else self.after
+
     def last(self, steps: int) -> int:
         """The last step of `before`."""
         return int(self.when * steps) if self.when < 1 else int(min(self.when, steps))
@@ -26,16 +39,20 @@ class Switch:
 
 @dataclass(frozen=True)
 class Turns:
-    """One of `options` a step, in turn."""
+    """One of `inside` a step, in turn."""
 
-    options: tuple["Nodes", ...]
+    inside: "tuple[Nodes, ...]"
+
+    def at(self, step: int, _steps: int) -> "Nodes":
+        """What it is at a step."""
+        return self.inside[(step - 1) % len(self.inside)]
 
 
 Node = str | Switch | Turns
 Nodes = tuple[Node, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Open:
     """A bracket that is not closed yet: its parts so far, and what stands between them."""
 
@@ -50,16 +67,30 @@ class _Open:
             nodes += [mark, *part]
         return [*nodes, end]
 
+    def closed(self, end: str) -> list[Node]:
+        """What it is when it ends."""
+        if self.bracket == "[" and self.marks:
+            parts = [tuple(part) for part in self.parts]
+            if ":" not in self.marks:
+                return [Turns(tuple(parts))]
+            if self.marks in ([":"], [":", ":"]) and (when := _number(parts[-1])) is not None:
+                return [Switch((), parts[0], when) if len(parts) == 2 else Switch(parts[0], parts[1], when)]
+        return self.literally(end)
+
 
 def timeline(text: str, steps: int) -> Sequence[tuple[int, str]]:
     """`text` for each stretch of `steps`: (last step, text). What is no schedule stays as it is."""
     nodes = parse(text)
+    lasts, turns = _changes(nodes, steps)
+    known: dict[tuple[int, ...], str] = {}
     found: list[tuple[int, str]] = []
-    for step in _changes(nodes, steps):
-        now = "".join(_render(nodes, step, steps))
-        if found and found[-1][1] == now:
+    for step in range(1, steps + 1) if turns else sorted({*lasts, steps}):
+        alike = (sum(last < step for last in lasts), *((step - 1) % turn for turn in turns))
+        if alike not in known:
+            known[alike] = _render(nodes, step, steps)
+        if found and found[-1][1] == known[alike]:
             found.pop()
-        found.append((step, now))
+        found.append((step, known[alike]))
     return found
 
 
@@ -71,65 +102,56 @@ def parse(text: str) -> Nodes:
     for token in TOKEN.findall(text):
         if token not in SPECIAL:
             stack[-1].parts[-1].append(token)
-        elif token in ("[", "(") and len(stack) <= DEEPEST:
+        elif token in "[(" and len(stack) <= DEEPEST:
             stack.append(_Open(token))
-        elif token in ("]", ")") and any(_closes(token, one.bracket) for one in stack):
-            while not _closes(token, stack[-1].bracket):
-                top = stack.pop()
-                stack[-1].parts[-1] += top.literally()
+        elif token in BRACKETS and _is_open(stack, BRACKETS[token]):
+            _unwind(stack, BRACKETS[token])
             top = stack.pop()
-            stack[-1].parts[-1] += _closed(top, token)
-        elif token in (":", "|") and stack[-1].bracket == "[":
+            stack[-1].parts[-1] += top.closed(token)
+        elif token in ":|" and stack[-1].bracket == "[":
             stack[-1].marks.append(token)
             stack[-1].parts.append([])
         else:
             stack[-1].parts[-1].append(token)
-    while len(stack) > 1:
-        top = stack.pop()
-        stack[-1].parts[-1] += top.literally()
+    _unwind(stack, "")
     return tuple(stack[0].parts[0])
 
 
-def _closes(end: str, bracket: str) -> bool:
-    return (bracket + end) in ("[]", "()")
+def _is_open(stack: list[_Open], bracket: str) -> bool:
+    return stack[-1].bracket == bracket or any(one.bracket == bracket for one in stack)
 
 
-def _closed(top: _Open, end: str) -> Sequence[Node]:
-    parts = [tuple(part) for part in top.parts]
-    if top.bracket == "[" and top.marks and set(top.marks) == {"|"}:
-        return [Turns(tuple(parts))]
-    if top.bracket == "[" and top.marks in ([":"], [":", ":"]) and _number(parts[-1]) is not None:
-        before, after = ((), parts[0]) if len(parts) == 2 else (parts[0], parts[1])
-        return [Switch(before, after, _number(parts[-1]) or 0.0)]
-    return top.literally(end)
+def _unwind(stack: list[_Open], bracket: str) -> None:
+    """Take what was opened after `bracket` and has not ended for text."""
+    while stack[-1].bracket != bracket:
+        top = stack.pop()
+        stack[-1].parts[-1] += top.literally()
 
 
 def _number(nodes: Nodes) -> float | None:
-    text = "".join(node for node in nodes if isinstance(node, str))
-    plain = all(isinstance(node, str) for node in nodes) and NUMBER.fullmatch(text)
-    return max(float(text), 0.0) if plain else None
+    if not all(isinstance(node, str) for node in nodes):
+        return None
+    text = "".join(map(str, nodes))
+    return max(float(text), 0.0) if NUMBER.fullmatch(text) else None
 
 
-def _changes(nodes: Nodes, steps: int) -> Sequence[int]:
-    """The steps after which something is different, and the last one."""
-    every = set(_switches(nodes, steps))
-    return sorted({step for step in every if 0 < step < steps} | {steps})
+def _changes(nodes: Nodes, steps: int) -> tuple[set[int], set[int]]:
+    """The steps after which something switches, and how many options those have that take turns."""
+    changing = list(_changing(nodes))
+    lasts = {node.last(steps) for node in changing if isinstance(node, Switch)}
+    turns = {len(node.inside) for node in changing if isinstance(node, Turns)}
+    return {last for last in lasts if 0 < last < steps}, turns
 
 
-def _switches(nodes: Nodes, steps: int) -> Iterator[int]:
+def _changing(nodes: Nodes) -> Iterator[Switch | Turns]:
     for node in nodes:
-        if isinstance(node, Switch):
-            yield node.last(steps)
-            yield from _switches((*node.before, *node.after), steps)
-        elif isinstance(node, Turns):
-            yield from range(1, steps)
-
-
-def _render(nodes: Nodes, step: int, steps: int) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, str):
+        if not isinstance(node, str):
             yield node
-        elif isinstance(node, Switch):
-            yield from _render(node.before if step <= node.last(steps) else node.after, step, steps)
-        else:
-            yield from _render(node.options[(step - 1) % len(node.options)], step, steps)
+            yield from _changing(tuple(chain.from_iterable(node.inside)))
+
+
+def _render(nodes: Nodes, step: int, steps: int) -> str:
+    """The text at a step."""
+    return "".join(
+        [node if isinstance(node, str) else _render(node.at(step, steps), step, steps) for node in nodes]
+    )

@@ -12,7 +12,9 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 import latentry_cpu
 import latentry_guidance_end
 import latentry_guidance_rescale
+import latentry_hires
 import latentry_images
+import latentry_img2img
 import latentry_openvino
 import latentry_pag
 import latentry_samplers
@@ -26,7 +28,9 @@ PLUGINS = (
     latentry_cpu,
     latentry_guidance_end,
     latentry_guidance_rescale,
+    latentry_hires,
     latentry_images,
+    latentry_img2img,
     latentry_openvino,
     latentry_pag,
     latentry_samplers,
@@ -75,7 +79,8 @@ def host(watcher: Any, breaker: Breaker) -> Iterator[Host]:
 def request(folder: object, pag: Mapping[str, Any], **asked: Any) -> Request:
     options = {"pag": pag, **asked.pop("options", {})}
     fields = {"steps": STEPS, "guidance": 5.0, "seed": 3, "sampler": "ddim", "scheduler": "ddim_uniform"}
-    return Request(task="txt2img", model=str(folder), options=options, **{**ASKED, **fields, **asked})
+    fields = {"task": "txt2img", **fields, **asked}
+    return Request(model=str(folder), options=options, **{**ASKED, **fields})
 
 
 def by_diffusers(model: Any, layers: Sequence[str], **asked: Any) -> tuple[Any, Any]:
@@ -188,6 +193,19 @@ def test_the_job_after_it_is_as_the_one_before_it(
     assert {type(processor) for processor in processors(watcher)} == {AttnProcessor2_0}
     assert found[0].equal(found[2])
     assert found[0].equal(found[3])
+    assert not found[0].equal(found[1])
+
+
+def test_both_passes_of_hires_are_guided_and_undone(
+    host: Host, small: Callable[[str], Any], watcher: Any
+) -> None:
+    folder, found = small("sd").folder, []
+    for pag in ({}, {"scale": 3}, {}):
+        result = host.run(request(folder, pag, task="hires"))
+        assert {type(processor) for processor in processors(watcher)} == {AttnProcessor2_0}
+        assert ("pag" in result.applied) == ("pag" in result.applied["hires"]) == bool(pag)
+        found.append(watcher.after["sample"][LATENTS])
+    assert found[0].equal(found[2])
     assert not found[0].equal(found[1])
 
 

@@ -111,6 +111,7 @@ class Placed(Protocol):
     Arguments may live anywhere; results come back to where the first argument was.
     `home` is where its arrays are best kept between calls (a torch device name, say), and `dtype` the
     type it computes in.
+    A device that runs torch modules as they are may give its own as `module`: `Changeable` of the sdk.
     """
 
     @property

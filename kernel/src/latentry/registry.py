@@ -22,8 +22,8 @@ class Table(Mapping[str, S], Generic[S]):
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> S:
-        """The spec of this name or alias; `UnknownName` lists the legal names."""
-        found = self.specs.get(name) or self.specs.get(self.aliases.get(name.lower(), ""))
+        """The spec of this name or alias, whatever its case; `UnknownName` lists the legal names."""
+        found = self.specs.get(name) or self.specs.get(self.aliases.get(name.lower(), name.lower()))
         if found is None:
             raise UnknownName(self.kind, name, self.specs)
         return found

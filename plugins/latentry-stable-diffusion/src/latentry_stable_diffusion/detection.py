@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from latentry_sdk import Detected, InvalidModel, ModelHeader, read_config
+from latentry_sdk import Detected, InvalidModel, ModelHeader, TensorInfo, read_config
 from latentry_stable_diffusion.architectures import (
     CONV_IN,
     SD2,
@@ -55,8 +55,9 @@ def _parts(index: Mapping[str, Any]) -> set[str]:
 
 def _describe_folder(header: ModelHeader, encoders: frozenset[str]) -> Detected | None:
     unet, vae, scheduler = (header.config(part) for part in ("unet", "vae", "scheduler"))
-    for part in ("unet", "vae", *sorted(encoders)):
-        _check_depth(header, part)
+    tensors = {part: header.tensors(part) for part in (*sorted(encoders), "unet", "vae")}
+    for part in tensors:
+        _check_depth(header, part, len(tensors[part]))
     architecture = by_config(unet, encoders)
     prediction = scheduler.get("prediction_type", EPSILON)
     if architecture is None or not _is_supported(unet, scheduler) or prediction not in (EPSILON, VELOCITY):
@@ -69,15 +70,15 @@ def _describe_folder(header: ModelHeader, encoders: frozenset[str]) -> Detected 
         return None
     return as_detected(
         details,
-        parameters=_folder_parameters(header, encoders),
+        parameters=_folder_parameters(tensors),
         model_range=model_range(scheduler),
         size=_native_size(unet, vae),
     )
 
 
-def _check_depth(header: ModelHeader, part: str) -> None:
+def _check_depth(header: ModelHeader, part: str, tensors: int) -> None:
     """Refuse more layers than the part has tensors: they would be built before that fails."""
-    config, tensors = header.config(part), len(header.tensors(part))
+    config = header.config(part)
     if any(count > tensors for name in DEPTHS for count in _counts(config.get(name, 0))):
         raise InvalidModel(f"{header.path.name}: {part} asks for more layers than it has tensors")
 
@@ -105,9 +106,11 @@ def _native_size(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[int, 
     return int(width) * vae_factor(vae), int(height) * vae_factor(vae)
 
 
-def _folder_parameters(header: ModelHeader, encoders: frozenset[str]) -> dict[str, int]:
-    counts = {name: header.parameters(name) for name in (*sorted(encoders), "unet")}
-    return counts | _halves({name: prod(tensor.shape) for name, tensor in header.tensors("vae").items()})
+def _folder_parameters(tensors: Mapping[str, Mapping[str, TensorInfo]]) -> dict[str, int]:
+    counts = {
+        part: {name: prod(tensor.shape) for name, tensor in found.items()} for part, found in tensors.items()
+    }
+    return {part: sum(counts[part].values()) for part in counts if part != "vae"} | _halves(counts["vae"])
 
 
 def _halves(counts: Mapping[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate, groupby
 from math import exp, log
 from operator import add, itemgetter
@@ -111,6 +112,7 @@ def weighted(text: str) -> Prompt:
     return _chunks(reader.texts, reader.weights())
 
 
+@lru_cache(1024)
 def _weight(size: float) -> float:
     """The weight whose logarithm this is, in its bounds."""
     if size >= LOG_LARGEST:
@@ -122,7 +124,10 @@ def _chunks(texts: list[str], weights: list[float]) -> Prompt:
     chunks: list[list[Span]] = [[]]
     for weight, run in groupby(zip(weights, texts, strict=True), key=itemgetter(0)):
         text = "".join([text for _, text in run])
-        parts = BREAK.split(text) if "BREAK" in text else [text]
+        if "BREAK" not in text:
+            chunks[-1].append(Span(text, weight))
+            continue
+        parts = BREAK.split(text)
         for index, part in enumerate(parts):
             if index:
                 chunks.append([])

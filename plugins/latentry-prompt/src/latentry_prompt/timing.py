@@ -15,7 +15,7 @@ DEEPEST = 50
 """Brackets nested deeper are text."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Switch:
     """`before` up to step `when`, then `after`; below 1, `when` is a fraction of the steps."""
 
@@ -37,7 +37,7 @@ class Switch:
         return int(self.when * steps) if self.when < 1 else int(min(self.when, steps))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Turns:
     """One of `inside` a step, in turn."""
 
@@ -129,10 +129,9 @@ def _unwind(stack: list[_Open], bracket: str) -> None:
 
 
 def _number(nodes: Nodes) -> float | None:
-    if not all(isinstance(node, str) for node in nodes):
-        return None
-    text = "".join(map(str, nodes))
-    return max(float(text), 0.0) if NUMBER.fullmatch(text) else None
+    """The number that nodes are; it is one text, since only what is special ends a text."""
+    text = nodes[0] if len(nodes) == 1 else None
+    return max(float(text), 0.0) if isinstance(text, str) and NUMBER.fullmatch(text) else None
 
 
 def _changes(nodes: Nodes, steps: int) -> tuple[set[int], set[int]]:

@@ -14,9 +14,9 @@ NO_COUNT: tuple[Any, ...] = (nan, inf, -inf, 2.5, True, "", "many", [1], None, -
 NO_FLAG: tuple[Any, ...] = (nan, 2, "perhaps", [], None)
 
 OPTIONS: Mapping[tuple[str, str], tuple[Any, ...]] = {
-    ("guidance_rescale", "phi"): NO_PART,
-    ("guidance_end", "start"): NO_PART,
-    ("guidance_end", "end"): NO_PART,
+    ("guidance_rescale", "guidance_rescale"): NO_PART,
+    ("guidance_end", "guidance_start"): NO_PART,
+    ("guidance_end", "guidance_end"): NO_PART,
     ("cfg_zero", "cfg_zero"): NO_FLAG,
     ("cfg_zero", "zero_steps"): NO_COUNT,
 }
@@ -24,10 +24,10 @@ CASES = [
     pytest.param(*key, value, id=f"{key[1]}-{value}") for key, values in OPTIONS.items() for value in values
 ]
 COMMANDS = (
-    ("--phi=1.0001", "1"),
-    ("--phi=nan", "phi"),
-    ("--start=-0.1", "0"),
-    ("--end=2", "1"),
+    ("--guidance-rescale=1.0001", "1"),
+    ("--guidance-rescale=nan", "guidance_rescale"),
+    ("--guidance-start=-0.1", "0"),
+    ("--guidance-end=2", "1"),
     ("--zero-steps=-1", "0"),
     ("--zero-steps=half", "zero"),
 )
@@ -46,10 +46,12 @@ def test_on_the_command_line_too(shell: "Shell", argument: str, legal: str) -> N
 
 
 def test_an_end_before_the_start_is_refused(trial: "Trial", shell: "Shell") -> None:
-    message = trial.refused(options={"guidance_end": {"start": 0.6, "end": 0.4}})
+    message = trial.refused(options={"guidance_end": {"guidance_start": 0.6, "guidance_end": 0.4}})
     assert "starts at 0.6, after its end at 0.4" in message
-    assert "after its end" in shell.refused("txt2img", "x", "-o", "o.png", "--start=0.6", "--end=0.4")
+    assert "after its end" in shell.refused(
+        "txt2img", "x", "-o", "o.png", "--guidance-start=0.6", "--guidance-end=0.4"
+    )
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones(trial: "Trial") -> None:
-    assert "end, start" in trial.refused(options={"guidance_end": {"stop": 1}})
+    assert "guidance_end, guidance_start" in trial.refused(options={"guidance_end": {"stop": 1}})

@@ -14,15 +14,15 @@ NO_NUMBER: tuple[Any, ...] = (nan, inf, -inf, True, "", "much", [0.5], None, -0.
 NO_LAYERS: tuple[Any, ...] = ("", ",", [], [""], [nan], 5, True, None, {}, "a" * 129, ["mid"] * 257)
 
 OPTIONS: Mapping[tuple[str, str], tuple[Any, ...]] = {
-    ("seamless", "x"): NO_FLAG,
-    ("seamless", "y"): NO_FLAG,
-    ("freeu", "b1"): (*NO_NUMBER, 0, 10.1),
-    ("freeu", "b2"): (*NO_NUMBER, 0, 10.1),
-    ("freeu", "s1"): (*NO_NUMBER, 0, 10.1),
-    ("freeu", "s2"): (*NO_NUMBER, 0, 10.1),
-    ("pag", "scale"): (*NO_NUMBER, 100.1),
-    ("pag", "adaptive"): (*NO_NUMBER, 100.1),
-    ("pag", "layers"): NO_LAYERS,
+    ("seamless", "seamless_x"): NO_FLAG,
+    ("seamless", "seamless_y"): NO_FLAG,
+    ("freeu", "freeu_b1"): (*NO_NUMBER, 0, 10.1),
+    ("freeu", "freeu_b2"): (*NO_NUMBER, 0, 10.1),
+    ("freeu", "freeu_s1"): (*NO_NUMBER, 0, 10.1),
+    ("freeu", "freeu_s2"): (*NO_NUMBER, 0, 10.1),
+    ("pag", "pag_scale"): (*NO_NUMBER, 100.1),
+    ("pag", "pag_adaptive"): (*NO_NUMBER, 100.1),
+    ("pag", "pag_layers"): NO_LAYERS,
 }
 CASES = [
     pytest.param(*key, value, id=f"{key[1]}-{str(value)[:12]}")
@@ -30,13 +30,13 @@ CASES = [
     for value in values
 ]
 COMMANDS = (
-    ("--b1=0", "0"),
-    ("--b2=nan", "b2"),
-    ("--s1=11", "10"),
-    ("--s2=little", "s2"),
-    ("--scale=-1", "0"),
-    ("--adaptive=inf", "adaptive"),
-    ("--layers=,", "layers"),
+    ("--freeu-b1=0", "0"),
+    ("--freeu-b2=nan", "b2"),
+    ("--freeu-s1=11", "10"),
+    ("--freeu-s2=little", "s2"),
+    ("--pag-scale=-1", "0"),
+    ("--pag-adaptive=inf", "adaptive"),
+    ("--pag-layers=,", "layers"),
 )
 
 
@@ -53,6 +53,6 @@ def test_on_the_command_line_too(shell: "Shell", argument: str, legal: str) -> N
 
 
 def test_an_unknown_layer_is_refused_in_one_line_with_the_known_ones(shell: "Shell") -> None:
-    arguments = ("--scale=3", "--layers=mid,down.block_7", "--steps=1")
+    arguments = ("--pag-scale=3", "--pag-layers=mid,down.block_7", "--steps=1")
     message = shell.refused("txt2img", "a red apple", "-o", "out.png", *arguments)
     assert "'down.block_7'; known: down, down.block_1" in message

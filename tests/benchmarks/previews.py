@@ -74,7 +74,7 @@ def fit_seconds(host: Host, model: str) -> float:
 
 
 def _request(model: str, **asked: Any) -> Request:
-    options = {"preview": {"every": 1}}
+    options = {"preview": {"preview_every": 1}}
     return Request(task="txt2img", model=model, prompt=PROMPT, steps=STEPS, seed=1, options=options, **asked)
 
 

@@ -15,8 +15,8 @@ from latentry_sdk import TaskSpec, hookimpl
 WAYS = ("guidance_end", "guidance_rescale", "cfg_zero")
 STAGES = ("load", "@encode_prompt", *WAYS, "@noise", "@denoise", "toy.start", "sample", "@decode")
 CHANGED: dict[str, dict[str, Any]] = {
-    "guidance_end": {"end": 0.5},
-    "guidance_rescale": {"phi": 0.7},
+    "guidance_end": {"guidance_end": 0.5},
+    "guidance_rescale": {"guidance_rescale": 0.7},
     "cfg_zero": {"cfg_zero": True},
 }
 
@@ -36,7 +36,10 @@ def test_what_changes_guidance_is_refused_before_anything_is_loaded(host: Host, 
 
 
 def test_the_defaults_are_no_change(host: Host) -> None:
-    defaults = {"guidance_end": {"start": 0, "end": 1}, "guidance_rescale": {"phi": 0.0}}
+    defaults = {
+        "guidance_end": {"guidance_start": 0, "guidance_end": 1},
+        "guidance_rescale": {"guidance_rescale": 0.0},
+    }
     for options in ({}, defaults, {"cfg_zero": {"cfg_zero": False}}):
         plan = host.plan(Request(task="guided", prompt="a cross", options=options))
         assert [stage.name for stage in plan.stages if stage.name in WAYS] == list(WAYS)

@@ -82,7 +82,7 @@ def test_what_was_done_is_told_and_the_records_are_those_of_the_job(host: Host) 
 
 def test_the_steps_of_both_passes_are_counted_together(host: Host) -> None:
     seen: list[Any] = []
-    host.run(request({"steps": 5, "strength": 0.6}, {"preview": {"every": 2}}), on_event=seen.append)
+    host.run(request({"steps": 5, "strength": 0.6}, {"preview": {"preview_every": 2}}), on_event=seen.append)
     steps = [event for event in seen if isinstance(event, Stepped)]
     assert [(event.step, event.steps) for event in steps] == [(n, 7) for n in range(1, 8)]
     previews = [event for event in seen if isinstance(event, Previewed)]
@@ -106,7 +106,7 @@ def test_either_pass_can_be_stopped(host: Host, last: int) -> None:
 
 
 def test_what_the_second_pass_warns_of_is_told(host: Host) -> None:
-    options = {"guidance_end": {"end": 0.5}}
+    options = {"guidance_end": {"guidance_end": 0.5}}
     assert run(host, {}, options).warnings == ()
     (warning,) = run(host, {"guidance": 1}, options).warnings
     assert "guidance is off" in warning
@@ -154,7 +154,8 @@ BAD: list[tuple[Fields, str]] = [
     *(({"prompt": value}, "prompt") for value in (3, True, "x" * 100_001)),
     *(({"negative": value}, "negative") for value in (3, True, "x" * 100_001)),
     *(({"sampler_options": value}, "options") for value in ("x", 3, ["eta"], ["=1"], [3], {"eta": 1})),
-    *(({"scheduler_options": value}, "options") for value in ("x", 3, ["rho"], {"rho": 1})),
+    *(({"scheduler_options": value}, "options") for value in ("x", 3)),
+    *(({"scheduler_options": value}, "unknown option 'rho'") for value in (["rho"], {"rho": 1})),
     ({"sampler": "euler_ancestral", "sampler_options": {"eta": 2}}, "eta"),
     ({"scheduler": "karras", "scheduler_options": {"rho": -1}}, "rho"),
     ({"strength": 0.1, "steps": 5}, "leaves no step"),

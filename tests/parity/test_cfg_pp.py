@@ -168,7 +168,7 @@ def test_image_to_image_starts_from_the_picture(host: Host, small: Callable[[str
 def test_where_guidance_ends_the_plain_sampler_goes_on(
     host: Host, small: Callable[[str], Any], rows: list[int]
 ) -> None:
-    options = {"guidance_end": {"end": 0.5}}
+    options = {"guidance_end": {"guidance_end": 0.5}}
     result = host.run(request(small("sd").folder, "euler_cfg_pp", options=options))
     assert rows == [2] * (STEPS // 2) + [1] * (STEPS // 2)
     assert result.applied["guided_steps"] == [1, 2, 3]

@@ -31,6 +31,7 @@ PLUGINS = (
 ASKED: Mapping[str, Any] = {"prompt": "a red fish", "width": 64, "height": 64}
 STEPS, SCALE = 6, 5.0
 FACTORS = {"s1": 0.9, "s2": 0.2, "b1": 1.5, "b2": 1.6}
+OPTIONS = {f"freeu_{name}": value for name, value in FACTORS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_pictures_equal_those_of_diffusers_with_freeu(
     model = small(name)
     host.run(request(model.folder, {}, sampler))
     plain = watcher.after["sample"][LATENTS]
-    result = host.run(request(model.folder, FACTORS, sampler))
+    result = host.run(request(model.folder, OPTIONS, sampler))
     ours = watcher.after["sample"][LATENTS]
     noise = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(3))
     model.pipeline.enable_freeu(**FACTORS)
@@ -81,7 +82,7 @@ def test_the_job_after_it_is_as_the_one_before_it(
     host: Host, small: Callable[[str], Any], watcher: Any
 ) -> None:
     folder, found = small("sd").folder, []
-    for options in ({}, FACTORS, {"b1": 1.2}, {}, dict.fromkeys(FACTORS, 1.0)):
+    for options in ({}, OPTIONS, {"freeu_b1": 1.2}, {}, dict.fromkeys(OPTIONS, 1.0)):
         result = host.run(request(folder, options))
         found.append(watcher.after["sample"][LATENTS])
     assert "freeu" not in result.applied
@@ -92,7 +93,5 @@ def test_the_job_after_it_is_as_the_one_before_it(
 
 
 def test_a_device_that_converts_is_refused_in_one_line(host: Host, small: Callable[[str], Any]) -> None:
-    with pytest.raises(
-        LatentryError, match="'openvino' cannot change unet for one job"
-    ):
-        host.run(request(small("sd").folder, FACTORS, place={"unet": "openvino"}))
+    with pytest.raises(LatentryError, match="'openvino' cannot change unet for one job"):
+        host.run(request(small("sd").folder, OPTIONS, place={"unet": "openvino"}))

@@ -105,7 +105,7 @@ def test_rescaled_guidance_equals_diffusers(
     phi: float,
 ) -> None:
     model = small(name)
-    result = host.run(request(model.folder, {"guidance_rescale": {"phi": phi}}, sampler))
+    result = host.run(request(model.folder, {"guidance_rescale": {"guidance_rescale": phi}}, sampler))
     latents, picture = reference(
         model,
         sampler,
@@ -136,7 +136,7 @@ def test_guidance_that_ends_equals_diffusers_and_asks_for_the_prompt_alone(
 ) -> None:
     model, last = small(name), int(STEPS * end) - 1
     changed = ["prompt_embeds", *(["add_text_embeds", "add_time_ids"] if name == "sdxl" else [])]
-    result = host.run(request(model.folder, {"guidance_end": {"end": end}}, sampler))
+    result = host.run(request(model.folder, {"guidance_end": {"guidance_end": end}}, sampler))
     ours = rows.copy()
     latents, picture = reference(
         model,
@@ -169,7 +169,7 @@ def test_guidance_between_two_steps_equals_a_guider_of_diffusers(
     end: float,
 ) -> None:
     model = small(name)
-    options = {"guidance_end": {"start": start, "end": end}}
+    options = {"guidance_end": {"guidance_start": start, "guidance_end": end}}
     host.run(request(model.folder, options, negative="a cat"))
     first, last = int(start * STEPS), int(end * STEPS)
     assert rows == [1] * first + [2] * (last - first) + [1] * (STEPS - last)
@@ -193,8 +193,8 @@ def test_cfg_zero_equals_the_guider_of_diffusers(
 
 
 EVERY_WAY: dict[str, dict[str, Any]] = {
-    "guidance_rescale": {"phi": 0.7},
-    "guidance_end": {"start": 0.2, "end": 0.8},
+    "guidance_rescale": {"guidance_rescale": 0.7},
+    "guidance_end": {"guidance_start": 0.2, "guidance_end": 0.8},
     "cfg_zero": {"cfg_zero": True, "zero_steps": 1},
 }
 

@@ -127,7 +127,7 @@ def test_pictures_equal_those_of_diffusers(
     model = small(name)
     host.run(request(model.folder, {}, guidance=guidance))
     plain = watcher.after["sample"][LATENTS]
-    result = host.run(request(model.folder, {"scale": 3, "layers": layers}, guidance=guidance))
+    result = host.run(request(model.folder, {"pag_scale": 3, "pag_layers": layers}, guidance=guidance))
     ours = watcher.after["sample"][LATENTS]
     latents, picture = by_diffusers(model, LAYERS[layers], guidance_scale=guidance, pag_scale=3.0)
     reference.assert_same(ours, latents)
@@ -139,8 +139,8 @@ def test_pictures_equal_those_of_diffusers(
 @pytest.mark.parametrize(
     ("options", "theirs"),
     [
-        ({"pag": {"scale": 3, "adaptive": 0.005}}, {"pag_adaptive_scale": 0.005}),
-        ({"pag": {"scale": 3}, "guidance_rescale": {"phi": 0.7}}, {"guidance_rescale": 0.7}),
+        ({"pag": {"pag_scale": 3, "pag_adaptive": 0.005}}, {"pag_adaptive_scale": 0.005}),
+        ({"pag": {"pag_scale": 3}, "guidance_rescale": {"guidance_rescale": 0.7}}, {"guidance_rescale": 0.7}),
     ],
     ids=["adaptive", "rescaled"],
 )
@@ -159,7 +159,7 @@ def test_its_companions_are_as_in_diffusers(
     ours = watcher.after["sample"][LATENTS]
     latents, _ = by_diffusers(model, ["mid"], guidance_scale=5.0, pag_scale=3.0, **theirs)
     reference.assert_same(ours, latents)
-    host.run(request(model.folder, {"scale": 3}))
+    host.run(request(model.folder, {"pag_scale": 3}))
     assert float((ours - watcher.after["sample"][LATENTS]).abs().max()) > 1e-2 * float(ours.std())
 
 
@@ -167,7 +167,7 @@ def test_its_companions_are_as_in_diffusers(
 def test_an_image_of_a_batch_equals_the_single_run_where_guidance_ends(
     host: Host, small: Callable[[str], Any], watcher: Any, name: str
 ) -> None:
-    pag, ends = {"scale": 3, "layers": ["mid", "down"]}, {"guidance_end": {"end": 0.5}}
+    pag, ends = {"pag_scale": 3, "pag_layers": ["mid", "down"]}, {"guidance_end": {"guidance_end": 0.5}}
     together = {"stable-diffusion.denoise": {"together": True}, **ends}
     host.run(request(small(name).folder, pag, options=ends, batch=3))
     batch = watcher.after["sample"][LATENTS]
@@ -182,13 +182,13 @@ def test_the_job_after_it_is_as_the_one_before_it(
     host: Host, small: Callable[[str], Any], watcher: Any, breaker: Breaker
 ) -> None:
     folder, found = small("sd").folder, []
-    for pag in ({}, {"scale": 3}, {}, {"scale": 0, "layers": "up", "adaptive": 1}):
+    for pag in ({}, {"pag_scale": 3}, {}, {"pag_scale": 0, "pag_layers": "up", "pag_adaptive": 1}):
         host.run(request(folder, pag))
         assert {type(processor) for processor in processors(watcher)} == {AttnProcessor2_0}
         found.append(watcher.after["sample"][LATENTS])
     breaker.on = True
     with pytest.raises(LatentryError, match="stopped"):
-        host.run(request(folder, {"scale": 3}))
+        host.run(request(folder, {"pag_scale": 3}))
     breaker.on = False
     assert {type(processor) for processor in processors(watcher)} == {AttnProcessor2_0}
     assert found[0].equal(found[2])
@@ -200,7 +200,7 @@ def test_both_passes_of_hires_are_guided_and_undone(
     host: Host, small: Callable[[str], Any], watcher: Any
 ) -> None:
     folder, found = small("sd").folder, []
-    for pag in ({}, {"scale": 3}, {}):
+    for pag in ({}, {"pag_scale": 3}, {}):
         result = host.run(request(folder, pag, task="hires"))
         assert {type(processor) for processor in processors(watcher)} == {AttnProcessor2_0}
         assert ("pag" in result.applied) == ("pag" in result.applied["hires"]) == bool(pag)
@@ -214,6 +214,6 @@ def test_an_unknown_layer_and_a_device_that_converts_are_refused(
 ) -> None:
     folder = small("sd").folder
     with pytest.raises(UnknownName, match=r"'down\.block_0'; known: down, down\.block_1, .*mid"):
-        host.run(request(folder, {"scale": 3, "layers": "down.block_0"}))
+        host.run(request(folder, {"pag_scale": 3, "pag_layers": "down.block_0"}))
     with pytest.raises(LatentryError, match="'openvino' cannot change unet for one job"):
-        host.run(request(folder, {"scale": 3}, place={"unet": "openvino"}))
+        host.run(request(folder, {"pag_scale": 3}, place={"unet": "openvino"}))

@@ -75,7 +75,7 @@ def host(watcher: Any, changes: Changes) -> Iterator[Host]:
 
 
 def request(model: object, *sides: str, **asked: Any) -> Request:
-    options = {"seamless": dict.fromkeys(sides, True)}
+    options = {"seamless": {f"seamless_{side}": True for side in sides}}
     fields = {"task": "txt2img", "prompt": "a red fish", "steps": 4, "seed": 3, "guidance": 3.0}
     return Request(model=str(model), **{**fields, "options": options, **asked})
 
@@ -192,7 +192,7 @@ def test_pictures_to_start_from_are_read_as_they_tile(host: Host, small: Callabl
     asked = {"task": "img2img", "guidance": 1.0, "steps": 10}
     found = []
     for sides in (("x", "y"), ()):
-        options = {"seamless": dict.fromkeys(sides, True), "img2img": {"strength": 0.1}}
+        options = {"seamless": {f"seamless_{side}": True for side in sides}, "img2img": {"strength": 0.1}}
         pictures = []
         for shifts in ((0, 0), (32, 32)):
             source = Image.fromarray(np.roll(noise, shifts, (0, 1)))

@@ -130,7 +130,7 @@ def run(
         if listen:
             listen(event)
 
-    options = {"preview": {"every": every, **asked.pop("preview", {})}, **asked.pop("options", {})}
+    options = {"preview": {"preview_every": every, **asked.pop("preview", {})}, **asked.pop("options", {})}
     fields = {"task": "txt2img", "prompt": PROMPTS[0], "steps": STEPS, "seed": 7, **asked}
     return host.run(Request(options=options, **fields), on_event=keep), events
 
@@ -240,7 +240,9 @@ def test_of_two_looks_a_step_the_first_is_shown_not_the_guess(host: Host, watche
         assert event.images == drawn(factors, None, clean)
 
 
-@pytest.mark.parametrize(("asked", "size"), [({}, (16, 24)), ({"size": 8}, (5, 8)), ({"size": 96}, (64, 96))])
+@pytest.mark.parametrize(
+    ("asked", "size"), [({}, (16, 24)), ({"preview_size": 8}, (5, 8)), ({"preview_size": 96}, (64, 96))]
+)
 def test_the_longest_side_is_as_asked(host: Host, asked: dict[str, int], size: tuple[int, int]) -> None:
     _, events = run(host, STEPS, preview=asked, width=64, height=96)
     (image,) = previews(events)[0].images
@@ -298,7 +300,7 @@ def test_a_listener_of_previews_may_cancel(host: Host) -> None:
             seen.append(event.step)
             cancel.set()
 
-    request = Request(task="txt2img", prompt="x", steps=STEPS, options={"preview": {"every": 2}})
+    request = Request(task="txt2img", prompt="x", steps=STEPS, options={"preview": {"preview_every": 2}})
     with pytest.raises(Cancelled):
         host.run(request, on_event=stop, cancel=cancel)
     assert seen == [2]
@@ -343,8 +345,8 @@ def test_more_steps_than_there_are_is_told(host: Host) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"every": value} for value in (-1, 1001, 1.5, True, "x", float("nan"), float("inf"), [1])]
-    + [{"size": value} for value in (0, 7, 513, -64, 32.5, True, "x", float("nan"), float("-inf"))]
+    [{"preview_every": value} for value in (-1, 1001, 1.5, True, "x", float("nan"), float("inf"), [1])]
+    + [{"preview_size": value} for value in (0, 7, 513, -64, 32.5, True, "x", float("nan"), float("-inf"))]
     + [{"often": 1}],
     ids=str,
 )

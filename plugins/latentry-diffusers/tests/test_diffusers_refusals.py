@@ -81,7 +81,7 @@ def test_what_happens_to_latents_is_refused(options, line, host, ask, photo, mas
 @pytest.mark.parametrize(
     ("plugin", "task", "options", "line"),
     [
-        (latentry_preview, "txt2img", {"preview": {"every": 1}}, "takes no preview.every"),
+        (latentry_preview, "txt2img", {"preview": {"preview_every": 1}}, "takes no preview.preview_every"),
         (latentry_variation, "txt2img", {"variation": {"variation_strength": 0.5}}, "no variation.variation"),
         (latentry_hires, "hires", {}, "cannot sample twice, as hires does"),
     ],
@@ -93,7 +93,7 @@ def test_what_other_plugins_do_about_the_sampling_is_refused(plugin, task, optio
 
 def test_options_that_ask_for_nothing_are_no_obstacle(ask, plugins):
     with Host(plugins=[*plugins, latentry_preview, latentry_variation]) as more:
-        options = {"preview": {"every": 0}, "variation": {"variation_strength": 0.0}}
+        options = {"preview": {"preview_every": 0}, "variation": {"variation_strength": 0.0}}
         assert more.run(ask("flux", steps=1, options=options)).warnings == ()
 
 

@@ -11,6 +11,7 @@ from latentry_freeu import FreeUOptions, scale
 from latentry_sdk import JOB, PLACED, InvalidRequest, Job, Placement, State, Unavailable
 
 FACTORS = {"b1": 1.5, "b2": 1.6, "s1": 0.9, "s2": 0.2}
+OPTIONS = {f"freeu_{name}": value for name, value in FACTORS.items()}
 
 
 class Placed:
@@ -67,7 +68,7 @@ def test_the_stage_enables_what_diffusers_does_until_the_job_ends() -> None:
     model, other = unet(), unet()
     before, names = seen(model), attributes(model)
     other.enable_freeu(**FACTORS)
-    job = scale(state({"unet": Placed(torch.nn.Sequential(model))}, **FACTORS))[JOB]
+    job = scale(state({"unet": Placed(torch.nn.Sequential(model))}, **OPTIONS))[JOB]
     assert seen(model).equal(seen(other))
     assert job.applied == {"freeu": FACTORS}
     job.undos.close()
@@ -75,11 +76,11 @@ def test_the_stage_enables_what_diffusers_does_until_the_job_ends() -> None:
     assert attributes(model) == names
 
 
-@pytest.mark.parametrize("name", FACTORS)
+@pytest.mark.parametrize("name", OPTIONS)
 def test_each_factor_alone_changes_what_is_seen(name: str) -> None:
     model = unet()
     before = seen(model)
-    scale(state({"unet": Placed(model)}, **{name: FACTORS[name]}))
+    scale(state({"unet": Placed(model)}, **{name: OPTIONS[name]}))
     assert float((seen(model) - before).abs().max()) > 1e-3 * float(before.std())
 
 
@@ -91,16 +92,16 @@ def test_by_default_nothing_is_looked_at() -> None:
 
 def test_a_device_without_a_module_is_refused() -> None:
     with pytest.raises(Unavailable, match="'engine' cannot change unet for one job; place unet on a device"):
-        scale(state({"unet": SimpleNamespace()}, b1=1.2))
+        scale(state({"unet": SimpleNamespace()}, freeu_b1=1.2))
 
 
 @pytest.mark.parametrize("placed", [{}, {"unet": Placed(torch.nn.Conv2d(1, 1, 1))}])
 def test_a_model_without_such_a_unet_is_refused(placed: Any) -> None:
     with pytest.raises(InvalidRequest, match="'other' models have no UNet"):
-        scale(state(placed, b1=1.2))
+        scale(state(placed, freeu_b1=1.2))
 
 
-@pytest.mark.parametrize("name", FACTORS)
+@pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("value", [0, -1, 10.5, float("nan"), float("inf"), True, "much", [1.0], None])
 def test_factors_are_above_0_and_at_most_10(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):

@@ -38,13 +38,13 @@ def state(features: frozenset[str] = frozenset({"guides"}), **options: float) ->
     ],
 )
 def test_edges_are_rounded_down(start: float, end: float, wanted: list[int]) -> None:
-    assert list(limit(state(start=start, end=end)).get(GUIDED_STEPS, range(1, 5))) == wanted
+    assert list(limit(state(guidance_start=start, guidance_end=end)).get(GUIDED_STEPS, range(1, 5))) == wanted
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 1), max_size=4))
 def test_neighbouring_parts_share_the_steps(steps: int, parts: list[float]) -> None:
     edges = pairwise([0.0, *sorted(parts), 1.0])
-    shared = [guided_steps(steps, EndOptions(start=low, end=high)) for low, high in edges]
+    shared = [guided_steps(steps, EndOptions(guidance_start=low, guidance_end=high)) for low, high in edges]
     assert list(chain(*shared)) == list(range(1, steps + 1))
 
 
@@ -55,9 +55,9 @@ def test_by_default_the_state_stays_as_it_is() -> None:
 
 def test_an_end_before_the_start_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"starts at 0.5, after its end at 0.4"):
-        EndOptions(start=0.5, end=0.4)
+        EndOptions(guidance_start=0.5, guidance_end=0.4)
 
 
 def test_a_family_whose_guidance_is_its_own_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="'other' models cannot be changed"):
-        limit(state(features=frozenset(), end=0.5))
+        limit(state(features=frozenset(), guidance_end=0.5))

@@ -32,7 +32,9 @@ def state(phi: float, features: frozenset[str] = frozenset({"guides"})) -> State
         detected=SimpleNamespace(features=features),
         family=SimpleNamespace(name="other"),
     )
-    job: Any = SimpleNamespace(plan=plan, options=lambda _: RescaleOptions(phi=phi), apply=lambda *_: None)
+    job: Any = SimpleNamespace(
+        plan=plan, options=lambda _: RescaleOptions(guidance_rescale=phi), apply=lambda *_: None
+    )
     return State().put(JOB, job)
 
 
@@ -59,7 +61,7 @@ def test_what_was_not_guided_is_not_rescaled() -> None:
 
 
 def test_by_default_the_state_stays_as_it_is() -> None:
-    assert RescaleOptions().phi == 0
+    assert RescaleOptions().guidance_rescale == 0
     unchanged = state(0.0, features=frozenset())
     assert rescale(unchanged) is unchanged
 

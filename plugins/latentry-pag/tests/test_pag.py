@@ -139,7 +139,7 @@ def test_an_unknown_layer_is_refused_with_the_known_ones(layer: str) -> None:
 def test_the_stage_asks_for_a_row_and_guides_away_from_it_until_the_job_ends() -> None:
     model = unet()
     before = processors(model)
-    after = perturb(state({"unet": Placed(model)}, scale=2, layers="mid, up.block_0.attentions_1"))
+    after = perturb(state({"unet": Placed(model)}, pag_scale=2, pag_layers="mid, up.block_0.attentions_1"))
     (row,) = after[ROWS]
     assert row.name == PERTURBED
     assert sum(one is not other for one, other in zip(processors(model), before, strict=True)) == 2
@@ -169,15 +169,15 @@ def test_by_default_nothing_is_looked_at() -> None:
 def test_what_cannot_be_perturbed_is_refused() -> None:
     conv = Placed(torch.nn.Conv2d(1, 1, 1))
     with pytest.raises(InvalidRequest, match="guidance of 'other' models cannot be changed"):
-        perturb(state({"unet": Placed(unet())}, frozenset(), scale=1))
+        perturb(state({"unet": Placed(unet())}, frozenset(), pag_scale=1))
     with pytest.raises(Unavailable, match="'engine' cannot change unet for one job"):
-        perturb(state({"unet": SimpleNamespace()}, scale=1))
+        perturb(state({"unet": SimpleNamespace()}, pag_scale=1))
     for placed in ({}, {"unet": conv}):
         with pytest.raises(InvalidRequest, match="'other' models have no attention"):
-            perturb(state(placed, scale=1))
+            perturb(state(placed, pag_scale=1))
 
 
-@pytest.mark.parametrize("name", ["scale", "adaptive"])
+@pytest.mark.parametrize("name", ["pag_scale", "pag_adaptive"])
 @pytest.mark.parametrize("value", [-1, 100.5, float("nan"), float("inf"), True, "much", [1.0], None])
 def test_scales_are_from_0_to_100(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
@@ -186,5 +186,5 @@ def test_scales_are_from_0_to_100(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["", ",", [], [""], 5, None, [5], "a" * 129, ["mid"] * 257, True, {}])
 def test_layers_are_names(value: Any) -> None:
-    with pytest.raises(ValueError, match="layers"):
-        PagOptions(layers=value)
+    with pytest.raises(ValueError, match="pag_layers"):
+        PagOptions(pag_layers=value)

@@ -108,7 +108,7 @@ def test_by_default_nothing_is_looked_at() -> None:
 
 def test_the_stage_changes_unet_and_vae_until_the_job_ends_and_no_other_part() -> None:
     parts = {name: torch.nn.Conv2d(1, 1, 3, padding=1) for name in ("unet", "vae_decoder", "text_encoder")}
-    job = fit(state({name: Placed(part) for name, part in parts.items()}, x=True))[JOB]
+    job = fit(state({name: Placed(part) for name, part in parts.items()}, seamless_x=True))[JOB]
     paddings = {name: part.padding for name, part in parts.items()}
     assert paddings == {"unet": (1, 0), "vae_decoder": (1, 0), "text_encoder": (1, 1)}
     assert job.applied == {"seamless": {"x": True, "y": False}}
@@ -121,16 +121,16 @@ def test_a_part_whose_device_has_no_module_is_refused_before_any_is_changed() ->
     with pytest.raises(
         Unavailable, match="'engine' cannot change vae_decoder for one job; place vae_decoder"
     ):
-        fit(state({"unet": Placed(conv), "vae_decoder": SimpleNamespace()}, y=True))
+        fit(state({"unet": Placed(conv), "vae_decoder": SimpleNamespace()}, seamless_y=True))
     assert conv.padding == (1, 1)
 
 
 def test_a_model_without_such_parts_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="'other' models have no parts"):
-        fit(state({"painter": SimpleNamespace()}, x=True))
+        fit(state({"painter": SimpleNamespace()}, seamless_x=True))
 
 
 @pytest.mark.parametrize("value", [float("nan"), 2, "perhaps", [], None])
 def test_the_directions_are_true_or_false(value: Any) -> None:
     with pytest.raises(ValueError, match="bool"):
-        SeamlessOptions(x=value)
+        SeamlessOptions(seamless_x=value)

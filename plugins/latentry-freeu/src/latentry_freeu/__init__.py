@@ -22,10 +22,10 @@ class FreeUOptions(Options):
     connections.
     """
 
-    b1: Number = Field(OFF, gt=0, le=MOST, description="FreeU: backbone at the first level; 1 is off")
-    b2: Number = Field(OFF, gt=0, le=MOST, description="FreeU: backbone at the second level; 1 is off")
-    s1: Number = Field(OFF, gt=0, le=MOST, description="FreeU: skip connections at the first level")
-    s2: Number = Field(OFF, gt=0, le=MOST, description="FreeU: skip connections at the second level")
+    freeu_b1: Number = Field(OFF, gt=0, le=MOST, description="FreeU: backbone at the first level; 1 is off")
+    freeu_b2: Number = Field(OFF, gt=0, le=MOST, description="FreeU: backbone at the second level; 1 is off")
+    freeu_s1: Number = Field(OFF, gt=0, le=MOST, description="FreeU: skip connections at the first level")
+    freeu_s2: Number = Field(OFF, gt=0, le=MOST, description="FreeU: skip connections at the second level")
 
 
 @hookimpl
@@ -44,7 +44,8 @@ def register_stages() -> Sequence[StageSpec]:
 
 def scale(state: State) -> State:
     """Turn FreeU on until the job ends, where a factor is not 1."""
-    job, factors = state[JOB], state[JOB].options(FreeUOptions).model_dump()
+    job, options = state[JOB], state[JOB].options(FreeUOptions).model_dump()
+    factors = {name.removeprefix("freeu_"): value for name, value in options.items()}
     if set(factors.values()) == {OFF}:
         return state
     found = placed_module(state, UNET).modules() if UNET in state[PLACED] else ()

@@ -12,13 +12,19 @@ from latentry_sdk.guidance import GUIDED_STEPS, check_guides, needs_guides
 class EndOptions(Options):
     """The steps with guidance, as fractions of those that run."""
 
-    start: Number = Field(0.0, ge=0, le=1, description="The part of the steps after which guidance begins")
-    end: Number = Field(1.0, ge=0, le=1, description="The part of the steps after which guidance ends")
+    guidance_start: Number = Field(
+        0.0, ge=0, le=1, description="The part of the steps after which guidance begins"
+    )
+    guidance_end: Number = Field(
+        1.0, ge=0, le=1, description="The part of the steps after which guidance ends"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.start > self.end:
-            raise ValueError(f"guidance starts at {self.start:g}, after its end at {self.end:g}")
+        if self.guidance_start > self.guidance_end:
+            raise ValueError(
+                f"guidance starts at {self.guidance_start:g}, after its end at {self.guidance_end:g}"
+            )
         return self
 
 
@@ -40,7 +46,7 @@ def register_stages() -> Sequence[StageSpec]:
 def limit(state: State) -> State:
     """Say which steps have a negative row, where not all have."""
     job, options, steps = state[JOB], state[JOB].options(EndOptions), len(state[SIGMAS]) - 1
-    if (options.start, options.end) == (0, 1):
+    if (options.guidance_start, options.guidance_end) == (0, 1):
         return state
     check_guides(state)
     if job.plan.request.guidance <= 1:
@@ -53,4 +59,4 @@ def limit(state: State) -> State:
 
 def guided_steps(steps: int, options: EndOptions) -> range:
     """The guided ones of steps 1 … `steps`: both edges are rounded down, as diffusers' guiders do."""
-    return range(int(options.start * steps) + 1, int(options.end * steps) + 1)
+    return range(int(options.guidance_start * steps) + 1, int(options.guidance_end * steps) + 1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class RescaleOptions(Options):
     """How far to go to the prompt's own spread."""
 
-    phi: Number = Field(
+    guidance_rescale: Number = Field(
         0.0, ge=0, le=1, description="Give guided predictions the prompt's spread: 0 not at all, 1 wholly"
     )
 
@@ -37,7 +37,7 @@ def register_stages() -> Sequence[StageSpec]:
 def rescale(state: State) -> State:
     """Wrap the guide, where there is guidance."""
     job = state[JOB]
-    phi = job.options(RescaleOptions).phi
+    phi = job.options(RescaleOptions).guidance_rescale
     if not phi:
         return state
     if job.plan.request.guidance <= 1:

@@ -43,11 +43,11 @@ def _listed(value: Any) -> Any:
 class PagOptions(Options):
     """How far to go away from the perturbed prediction, and where attention is perturbed."""
 
-    scale: Number = Field(0.0, ge=0, le=100, description="Perturbed-attention guidance; 0 is off")
-    adaptive: Number = Field(
+    pag_scale: Number = Field(0.0, ge=0, le=100, description="Perturbed-attention guidance; 0 is off")
+    pag_adaptive: Number = Field(
         0.0, ge=0, le=100, description="What its scale loses with each training timestep below 1000"
     )
-    layers: Annotated[tuple[Layer, ...], BeforeValidator(_listed)] = Field(
+    pag_layers: Annotated[tuple[Layer, ...], BeforeValidator(_listed)] = Field(
         ("mid",),
         min_length=1,
         max_length=256,
@@ -72,7 +72,7 @@ def register_stages() -> Sequence[StageSpec]:
 def perturb(state: State) -> State:
     """Ask for the perturbed row, and guide away from it, until the job ends."""
     job, options = state[JOB], state[JOB].options(PagOptions)
-    if options.scale == 0:
+    if options.pag_scale == 0:
         return state
     check_guides(state)
     from latentry_pag.attention import Perturbation, chosen, self_attentions
@@ -81,9 +81,10 @@ def perturb(state: State) -> State:
     if not found:
         raise InvalidRequest(f"{job.plan.family.name!r} models have no attention that could be perturbed")
     perturbation = Perturbation()
-    job.undos.callback(perturbation.install(chosen(found, options.layers)))
-    away = Away(options.scale, options.adaptive, job.plan.detected.model_range)
-    job.apply("pag", {**options.model_dump(exclude={"layers"}), "layers": list(options.layers)})
+    job.undos.callback(perturbation.install(chosen(found, options.pag_layers)))
+    away = Away(options.pag_scale, options.pag_adaptive, job.plan.detected.model_range)
+    layers = list(options.pag_layers)
+    job.apply("pag", {"scale": options.pag_scale, "adaptive": options.pag_adaptive, "layers": layers})
     return add_guide(add_row(state, Row(PERTURBED, perturbation.turn)), away.around)
 
 

@@ -20,10 +20,10 @@ from latentry_sdk import (
 class PreviewOptions(Options):
     """How often to show how the pictures look, and how large."""
 
-    every: Count = Field(
+    preview_every: Count = Field(
         0, ge=0, le=1000, description="Send small pictures every so many steps; 0 sends none"
     )
-    size: Count | None = Field(
+    preview_size: Count | None = Field(
         None, ge=8, le=512, description="Longest side of a small picture in pixels; otherwise one a latent"
     )
 
@@ -47,13 +47,15 @@ def preview(state: State) -> State:
     """Have `Previewed` sent after each `Stepped` whose step is a multiple of `every`."""
     job, steps = state[JOB], len(state[SIGMAS]) - 1
     options = job.options(PreviewOptions)
-    if not options.every:
+    if not options.preview_every:
         return state
-    if options.every > steps:
-        job.warn(f"there is no preview: every {options.every} is more than the {steps} steps that run")
+    if options.preview_every > steps:
+        job.warn(
+            f"there is no preview: every {options.preview_every} is more than the {steps} steps that run"
+        )
         return state
     if getattr(state[LATENTS], "ndim", None) != 4:
-        raise Unavailable("previews need latents of 4 dimensions", fix="leave preview.every at 0")
+        raise Unavailable("previews need latents of 4 dimensions", fix="leave preview.preview_every at 0")
     from latentry_preview.watching import watched
 
-    return watched(state, options.every, options.size)
+    return watched(state, options.preview_every, options.preview_size)

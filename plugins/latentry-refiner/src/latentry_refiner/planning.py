@@ -3,6 +3,7 @@
 from latentry_refiner.options import RefinerOptions
 from latentry_sdk import InvalidRequest, ModelRange, timestep_at
 from latentry_sdk.further import Plan, Planned, like
+from latentry_sdk.levels import levels_of
 
 NAME = "refiner"
 
@@ -50,7 +51,7 @@ def check_fit(plan: Plan, refiner: Plan) -> None:
 
 def check_split(plan: Plan, switch_at: float) -> None:
     """Raise `InvalidRequest` where one of the models has no step."""
-    own = steps_before(plan.sigmas, plan.detected.model_range, switch_at)
+    own = steps_before(plan.sigmas, levels_of(plan), switch_at)
     if not 0 < own < len(plan.sigmas) - 1:
         steps, idle = len(plan.sigmas) - 1, "second" if own else "first"
         raise InvalidRequest(

@@ -24,6 +24,7 @@ from latentry_sdk import (
 )
 from latentry_sdk.further import Plan, counted
 from latentry_sdk.guidance import GUIDES, ROWS
+from latentry_sdk.levels import levels_of
 
 ASKED = Key[Job]("refiner.asked")
 """The job as it was asked for."""
@@ -43,7 +44,7 @@ def split(state: State) -> State:
     if job.plan.further[NAME] is None:
         return state
     switch_at = job.options(RefinerOptions).switch_at
-    own = steps_before(levels, job.plan.detected.model_range, switch_at)
+    own = steps_before(levels, levels_of(job.plan), switch_at)
     if not own:
         fix = "raise switch_at or the strength"
         raise InvalidRequest(f"{NAME}: switch_at {switch_at:g} leaves no step to the first model", fix=fix)

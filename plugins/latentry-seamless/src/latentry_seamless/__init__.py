@@ -12,8 +12,8 @@ PARTS = ("unet", "vae_encoder", "vae_decoder")
 class SeamlessOptions(Options):
     """The directions in which the picture tiles."""
 
-    x: bool = Field(False, description="Fit the left edge to the right one")
-    y: bool = Field(False, description="Fit the upper edge to the lower one")
+    seamless_x: bool = Field(False, description="Fit the left edge to the right one")
+    seamless_y: bool = Field(False, description="Fit the upper edge to the lower one")
 
 
 @hookimpl
@@ -33,7 +33,7 @@ def register_stages() -> Sequence[StageSpec]:
 def fit(state: State) -> State:
     """Have the model see the opposite edges until the job ends."""
     job, options = state[JOB], state[JOB].options(SeamlessOptions)
-    if not (options.x or options.y):
+    if not (options.seamless_x or options.seamless_y):
         return state
     from latentry_seamless.wrapping import wrap
 
@@ -41,6 +41,6 @@ def fit(state: State) -> State:
     if not parts:
         raise InvalidRequest(f"{job.plan.family.name!r} models have no parts that could make pictures tile")
     for module in [placed_module(state, name) for name in parts]:
-        job.undos.callback(wrap(module, x=options.x, y=options.y))
-    job.apply("seamless", {"x": options.x, "y": options.y})
+        job.undos.callback(wrap(module, x=options.seamless_x, y=options.seamless_y))
+    job.apply("seamless", {"x": options.seamless_x, "y": options.seamless_y})
     return state

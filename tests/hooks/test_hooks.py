@@ -99,7 +99,7 @@ PARTS = [*COLLECTED.values(), *SPOKEN_OF]
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_every_type_in_a_part_of_a_signature_is_exported_by_the_sdk(part: type) -> None:
-    names = {"Host": Host, "Job": latentry_sdk.Job}
+    names = {"Host": Host, "Job": latentry_sdk.Job, "Plan": latentry_sdk.Plan}
     hints = dict(get_type_hints(part, localns=names))
     for method in vars(part).values():
         if inspect.isfunction(method) and not method.__name__.startswith("__"):

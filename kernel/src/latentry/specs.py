@@ -136,7 +136,7 @@ class StageSpec(Configurable):
     gives: tuple[Key[Any], ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class InputSpec:
     """A named input of a task."""
 
@@ -201,7 +201,7 @@ class ExecutorSpec(Spec):
     open: Callable[["Host"], Executor]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class JobRecord:
     """A job as a store keeps it. `status` is queued, running, done, failed or cancelled."""
 
@@ -232,7 +232,7 @@ class StoreSpec(Spec):
     open: Callable[[Path], Store]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ModelEntry:
     """A model that can be asked for by name, which may be any file's name."""
 

@@ -6,6 +6,7 @@ import latentry_hires
 import latentry_preview
 import latentry_variation
 from latentry import Host
+from latentry.config import Config
 from latentry_diffusers.arguments import DecodeOptions
 from latentry_sdk import InvalidModel, InvalidRequest, ModelLoaded, StageStarted, Stepped, UserError, parsed
 
@@ -51,14 +52,25 @@ def test_a_size_that_the_pipeline_would_round_is_refused_while_planning(host, as
         ("pixart", {"options": {"prompt": {"prompt_2": "a"}}}, "PixArtSigmaPipeline takes no prompt_2"),
         ("qwen", {"options": {"prompt": {"negative_2": "a"}}}, "takes no negative_prompt_2"),
         ("flux", {"options": {"prompt": {"clip_skip": 1}}}, "FluxPipeline takes no clip_skip"),
-        ("flux", {"prompt": "a (red:1.3) apple"}, "reads no weights, BREAK or schedules"),
-        ("flux", {"prompt": "a red BREAK apple"}, "reads no weights, BREAK or schedules"),
-        ("flux", {"prompt": "a [red:blue:0.5] apple"}, "reads no weights, BREAK or schedules"),
-        ("sd3", {"negative": "a [red:blue:0.5] apple"}, "reads no weights, BREAK or schedules"),
     ],
 )
-def test_what_a_class_does_not_take_is_refused_before_loading(name, more, line, host, ask):
-    assert line in refused(host, ask(name, **more), InvalidRequest)
+def test_what_a_class_does_not_take_is_refused_while_planning(name, more, line, host, ask):
+    with pytest.raises(InvalidRequest, match=line):
+        host.plan(ask(name, **more))
+
+
+@pytest.mark.parametrize("prompt", ["a (red:1.3) apple", "a red BREAK apple", "a [red:blue:0.5] apple"])
+def test_a_prompt_that_is_more_than_text_is_refused_before_loading(prompt, host, ask):
+    assert "reads no weights, BREAK or schedules" in refused(host, ask("flux", prompt=prompt), InvalidRequest)
+    negative = ask("sd3", negative=prompt)
+    assert "reads no weights, BREAK or schedules" in refused(host, negative, InvalidRequest)
+
+
+def test_a_style_with_a_negative_text_is_refused_before_loading(ask, plugins, tmp_path):
+    (tmp_path / "styles.csv").write_text("name,prompt,negative_prompt\ndull,grey,bright\n")
+    request = ask("flux", options={"prompt": {"styles": ["dull"]}})
+    with Host(plugins, Config(data_dir=tmp_path)) as host:
+        assert "negative prompt only with diffusers.decode.true_cfg" in refused(host, request, InvalidRequest)
 
 
 def test_brackets_that_are_escaped_are_text(host, ask):
@@ -73,9 +85,10 @@ def test_brackets_that_are_escaped_are_text(host, ask):
         ({"content": "latent_nothing", "strength": 0.5}, "takes no content latent_nothing"),
     ],
 )
-def test_what_happens_to_latents_is_refused(options, line, host, ask, photo, mask):
+def test_what_happens_to_latents_is_refused_while_planning(options, line, host, ask, photo, mask):
     request = ask("sd3", "inpaint", inputs={"image": photo, "mask": mask}, options={"inpaint": options})
-    assert line in refused(host, request, InvalidRequest)
+    with pytest.raises(InvalidRequest, match=line):
+        host.plan(request)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +99,11 @@ def test_what_happens_to_latents_is_refused(options, line, host, ask, photo, mas
         (latentry_hires, "hires", {}, "cannot sample twice, as hires does"),
     ],
 )
-def test_what_other_plugins_do_about_the_sampling_is_refused(plugin, task, options, line, host, ask, plugins):
-    with Host(plugins=[*plugins, plugin]) as more:
-        assert line in refused(more, ask("flux", task, options=options), InvalidRequest)
+def test_what_other_plugins_do_to_the_sampling_is_refused_while_planning(
+    plugin, task, options, line, host, ask, plugins
+):
+    with Host(plugins=[*plugins, plugin]) as more, pytest.raises(InvalidRequest, match=line):
+        more.plan(ask("flux", task, options=options))
 
 
 def test_options_that_ask_for_nothing_are_no_obstacle(ask, plugins):

@@ -30,6 +30,7 @@ from latentry.hooks import hookimpl
 from latentry.host import Host
 from latentry.job import Job
 from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE, UNGUIDED
+from latentry.plan import Plan
 from latentry.request import Artifact, Count, Number, Options, Request, Result, parsed
 from latentry.specs import (
     DeviceSpec,
@@ -134,6 +135,7 @@ __all__ = [
     "Placed",
     "Placement",
     "PlacementRequest",
+    "Plan",
     "PluginError",
     "Preview",
     "Previewed",

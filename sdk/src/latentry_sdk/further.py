@@ -10,8 +10,6 @@ from latentry.plan import Plan
 from latentry.request import Request, parsed
 from latentry_sdk.previews import Previewed
 
-__all__ = ["Plan", "Planned", "counted", "like"]
-
 Planned = Callable[[Request], Plan]
 """Makes a plan of a request; raises `UserError` as planning the job itself does."""
 

@@ -7,7 +7,7 @@ from latentry_diffusers import roles
 from latentry_diffusers.arguments import DecodeOptions
 from latentry_diffusers.detection import NAME, detect
 from latentry_diffusers.loading import load
-from latentry_diffusers.refusing import refuse
+from latentry_diffusers.refusing import check, refuse
 from latentry_sdk import (
     CONDITIONING,
     DENOISE,
@@ -83,6 +83,7 @@ def register_stages() -> Sequence[StageSpec]:
             needs=(JOB, CONDITIONING, SEEDS, SIGMAS, SIZE, LATENTS, PLACED),
             gives=(IMAGES, JOB),
             options=DecodeOptions,
+            further=check,
             description="Run the whole pipeline",
         ),
     )
@@ -90,7 +91,7 @@ def register_stages() -> Sequence[StageSpec]:
 
 @hookimpl
 def run_stage(stage: StageSpec, state: State) -> None:
-    """Refuse what the pipeline cannot do before its weights are loaded; else leave the stage to others."""
+    """Refuse texts that the pipeline cannot read before its weights are loaded; else leave it to others."""
     if stage.name == "load" and state[JOB].plan.family.name in (NAME, TEXT):
         refuse(state)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from latentry_diffusers.sources import Pipeline
 from latentry_diffusers.texts import Texts
-from latentry_sdk import JOB, MASK, SIZE, SOURCE, Field, Job, Number, Options, State
+from latentry_sdk import JOB, MASK, SIZE, SOURCE, Field, Job, Number, Options, Plan, State
 
 DISTILLED, CLASSIFIER_FREE = "guidance_scale", "true_cfg_scale"
 
@@ -34,7 +34,7 @@ def arguments(state: State, kind: Pipeline, text: Texts, seed: int) -> Mapping[s
         "num_frames": 1,
         "image": state.get(SOURCE),
         "mask_image": state.get(MASK),
-        "strength": task_options(job).get("strength"),
+        "strength": task_options(job.plan).get("strength"),
         "generator": Generator().manual_seed(seed),
         "output_type": "np",
         "use_resolution_binning": False,
@@ -64,9 +64,9 @@ def guidance(job: Job, kind: Pipeline) -> float | None:
     return request.guidance if "guidance" in request.model_fields_set else default
 
 
-def task_options(job: Job) -> Mapping[str, Any]:
-    """The options of the job's task by name, which are another plugin's."""
-    return dict(job.plan.options_for(job.plan.task))
+def task_options(plan: Plan) -> Mapping[str, Any]:
+    """The options of the plan's task by name, which are another plugin's."""
+    return dict(plan.options_for(plan.task))
 
 
 def _words(kind: Pipeline, text: Texts) -> Mapping[str, Any]:

@@ -67,7 +67,7 @@ def denoise(state: State) -> State:
 
 def decode(state: State) -> State:
     """The pictures, one call of the pipeline each, so that an image of a batch equals the single run."""
-    job, kind, seeds = state[JOB], kind_of(state), state[SEEDS]
+    job, kind, seeds = state[JOB], kind_of(state[JOB].plan), state[SEEDS]
     progress = Progress(job, len(seeds), len(state[SIGMAS]) - 1)
     callbacks, pictures = progress.callbacks(kind), []
     for progress.image, (text, seed) in enumerate(zip(state[CONDITIONING], seeds, strict=True)):

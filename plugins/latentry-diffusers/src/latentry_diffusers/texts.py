@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latentry_sdk import JOB, PROMPTS, InvalidRequest, Prompts, State, Timeline
+from latentry_sdk import JOB, PROMPTS, InvalidRequest, Plan, Prompts, State, Timeline
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,14 @@ class Texts:
     prompt_2: str | None = None
     negative_2: str | None = None
     skip: int = 0
+
+
+def asked(plan: Plan) -> Texts:
+    """What is asked for, as it is written; the plugin that reads prompts may have more texts."""
+    request = plan.request
+    more = next((options for (_, name), options in plan.options.items() if name == "prompt"), None)
+    second, negative_2 = getattr(more, "prompt_2", None), getattr(more, "negative_2", None)
+    return Texts(request.prompt, request.negative, second, negative_2, getattr(more, "clip_skip", 0))
 
 
 def texts(state: State) -> Sequence[Texts]:

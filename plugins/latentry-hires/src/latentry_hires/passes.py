@@ -7,8 +7,22 @@ from typing import TYPE_CHECKING
 from latentry_hires.options import HiresOptions
 from latentry_hires.planning import NAME, second_levels, second_plan
 from latentry_hires.upscaling import LATENT, larger_latents, larger_picture
-from latentry_sdk import IMAGES, JOB, KNOWN, LATENTS, SIGMAS, SIZE, SOURCE, Event, Job, Key, StageSpec, State
-from latentry_sdk.further import Plan, counted
+from latentry_sdk import (
+    IMAGES,
+    JOB,
+    KNOWN,
+    LATENTS,
+    SIGMAS,
+    SIZE,
+    SOURCE,
+    Event,
+    Job,
+    Key,
+    Plan,
+    StageSpec,
+    State,
+)
+from latentry_sdk.further import counted
 from latentry_sdk.guidance import GUIDES, ROWS
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentry_hires.options import HiresOptions
-from latentry_sdk import InvalidRequest, Job
-from latentry_sdk.further import Plan, Planned, like
+from latentry_sdk import InvalidRequest, Job, Plan
+from latentry_sdk.further import Planned, like
 from latentry_sdk.noising import levels_left
 from latentry_sdk.pictures import Size
 

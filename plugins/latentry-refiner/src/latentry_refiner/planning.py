@@ -1,8 +1,8 @@
 """Plan the second model together with the first, so that one that does not fit is refused then."""
 
 from latentry_refiner.options import RefinerOptions
-from latentry_sdk import InvalidRequest, ModelRange, timestep_at
-from latentry_sdk.further import Plan, Planned, like
+from latentry_sdk import InvalidRequest, ModelRange, Plan, timestep_at
+from latentry_sdk.further import Planned, like
 from latentry_sdk.levels import levels_of
 
 NAME = "refiner"

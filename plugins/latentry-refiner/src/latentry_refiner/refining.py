@@ -19,10 +19,11 @@ from latentry_sdk import (
     InvalidRequest,
     Job,
     Key,
+    Plan,
     StageSpec,
     State,
 )
-from latentry_sdk.further import Plan, counted
+from latentry_sdk.further import counted
 from latentry_sdk.guidance import GUIDES, ROWS
 from latentry_sdk.levels import levels_of
 

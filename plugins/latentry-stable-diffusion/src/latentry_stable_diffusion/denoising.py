@@ -18,10 +18,11 @@ from latentry_sdk import (
     Number,
     Options,
     Placed,
+    Plan,
     State,
     timestep_at,
 )
-from latentry_sdk.further import Plan, Planned
+from latentry_sdk.further import Planned
 from latentry_sdk.guidance import NEGATIVE, PROMPT, ROWS, Guide, Moment, Row, composed
 from latentry_sdk.levels import ZeroSnr, levels_of
 from latentry_stable_diffusion.conditions import Inputs, Timed, conditions

@@ -1,8 +1,8 @@
 """The role encode_prompt: the prompts of each image to CLIP embeddings, for stretches of the sampling."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from latentry_sdk import (
     CONDITIONING,
@@ -18,26 +18,37 @@ from latentry_sdk import (
     TimedPrompt,
     Timeline,
 )
-from latentry_stable_diffusion.conditioning import Conditioning, Conditionings
-from latentry_stable_diffusion.embedding import EmbeddingCache
-from latentry_stable_diffusion.reading import PromptReader, Texts
+
+if TYPE_CHECKING:
+    from latentry_stable_diffusion.conditioning import Conditioning, Conditionings
+    from latentry_stable_diffusion.embedding import EmbeddingCache
+    from latentry_stable_diffusion.reading import PromptReader, Texts
 
 SECOND = "text_encoder_2"
 
 
 def stage(name: str) -> StageSpec:
     """The stage `name`, with a cache of its own."""
+
+    @cache
+    def embeddings() -> "EmbeddingCache":
+        from latentry_stable_diffusion.embedding import EmbeddingCache
+
+        return EmbeddingCache()
+
     return StageSpec(
         name,
-        partial(encode_prompt, cache=EmbeddingCache()),
+        lambda state: encode_prompt(state, embeddings()),
         needs=(JOB, PLACED),
         gives=(CONDITIONING,),
         description="Turn the prompts into CLIP embeddings",
     )
 
 
-def encode_prompt(state: State, cache: EmbeddingCache) -> State:
+def encode_prompt(state: State, cache: "EmbeddingCache") -> State:
     """Encode the prompts of each image, once where they are the same."""
+    from latentry_stable_diffusion.reading import PromptReader
+
     job = state[JOB]
     images = state.get(PROMPTS) or (as_written(job),)
     distinct = {
@@ -58,7 +69,7 @@ def as_written(job: Job) -> Prompts:
     return Prompts(prompt, negative)
 
 
-def _stretches(prompts: Prompts, reader: PromptReader) -> Iterator[Conditioning]:
+def _stretches(prompts: Prompts, reader: "PromptReader") -> "Iterator[Conditioning]":
     """The conditioning of each stretch in which no text changes."""
     second, negative_2 = prompts.prompt_2 or prompts.prompt, prompts.negative_2 or prompts.negative
     timelines = (prompts.prompt, prompts.negative, second, negative_2)
@@ -70,7 +81,9 @@ def _stretches(prompts: Prompts, reader: PromptReader) -> Iterator[Conditioning]
         yield _conditioning(reader, prompt, negative, until)
 
 
-def _conditioning(reader: PromptReader, prompt: Texts, negative: Texts, until: int) -> Conditioning:
+def _conditioning(reader: "PromptReader", prompt: "Texts", negative: "Texts", until: int) -> "Conditioning":
+    from latentry_stable_diffusion.conditioning import Conditioning
+
     cond = reader.chunks(prompt, "prompt")
     if reader.job.plan.request.guidance <= 1:
         return Conditioning(reader.embedded(cond, _longest(cond)), None, until)

@@ -96,8 +96,8 @@ def timeline(text: str, steps: int) -> Sequence[tuple[int, str]]:
 
 def parse(text: str) -> Nodes:
     """The parts of `text` that change, and the text around them."""
-    if "[" not in text or "]" not in text:
-        return (text,)
+    if not ("[" in text and "]" in text and (":" in text or "|" in text)):
+        return (text,)  # there can be no schedule
     stack = [_Open("")]
     for token in TOKEN.findall(text):
         if token not in SPECIAL:

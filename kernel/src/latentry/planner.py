@@ -54,7 +54,7 @@ class Planner:
             quantizers=self.placer.quantizers(request, detected), optimizers=optimizers, options=options,
             memory=self.placer.memory(placements, detected, optimizers), config=self.config,
         )  # fmt: skip
-        with blamed(f"the check of task {task.name!r}"):
+        with blamed(f"planning task {task.name!r}"):
             task.check(request, options[owner(task)])
             further = {part.name: part.further(plan, self.plan) for part in (task, *stages)}
         return replace(plan, further=further)

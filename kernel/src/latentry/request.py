@@ -39,9 +39,17 @@ Seed = Annotated[Count, AfterValidator(_seed)]
 """A seed; pydantic's own bounds would name a rounded limit."""
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
+"""The name of a sampler, a task and the like."""
+
 Reference = Annotated[str, Field(min_length=1, max_length=4096)]
+"""What names a model: a name, a folder or a file."""
+
 Text = Annotated[str, Field(max_length=100_000)]
+"""A prompt."""
+
 Pixels = Annotated[Count, Field(ge=8, le=16384)]
+"""A width or height."""
+
 Pairs = Annotated[Mapping[str, str], Field(max_length=64)]
 
 

@@ -16,6 +16,7 @@ from latentry_sdk import (
     InvalidRequest,
     Job,
     ModelRange,
+    Options,
     Placement,
     State,
     Unavailable,
@@ -68,6 +69,8 @@ def unet() -> UNet2DConditionModel:
 def state(placed: Any, features: frozenset[str] = frozenset({"guides"}), **options: Any) -> State:
     plan: Any = SimpleNamespace(
         options_of=lambda kind: kind(**options),
+        options_for=lambda _: Options(),
+        scheduler="normal",
         placements={name: Placement("engine") for name in placed},
         detected=SimpleNamespace(features=features, model_range=RANGE),
         family=SimpleNamespace(name="other"),

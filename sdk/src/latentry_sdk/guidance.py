@@ -82,6 +82,11 @@ def add_row(state: State, row: Row) -> State:
     return _with(state, ROWS, row)
 
 
+def without_guides(state: State) -> State:
+    """The state before any guide or row was added: for stages that are to add theirs again."""
+    return state.put(GUIDES, ()).put(ROWS, ())
+
+
 def composed(guide: Guide, state: State) -> Guide:
     """A family's own guide within the wrappers of `GUIDES`."""
     wrappers = state.get(GUIDES) or ()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from latentry_sdk import Count, Field, Number, Options
+from latentry_sdk import Count, Field, Name, Number, Options, Pixels, Text
 
 Upscaler = Literal[
     "latent",
@@ -37,9 +37,6 @@ def pairs(given: Any) -> Any:
 
 
 Settings = Annotated[Mapping[str, Any], BeforeValidator(pairs), Field(max_length=32)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
-Pixels = Annotated[Count, Field(ge=8, le=16384)]
-Text = Annotated[str, Field(max_length=100_000)]
 
 
 class HiresOptions(Options):

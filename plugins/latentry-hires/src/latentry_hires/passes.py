@@ -23,7 +23,7 @@ from latentry_sdk import (
     State,
 )
 from latentry_sdk.further import counted
-from latentry_sdk.guidance import GUIDES, ROWS
+from latentry_sdk.guidance import without_guides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ def upscale(state: State) -> State:
     again = Job(job.id, plan, counting(job, before=len(job.plan.sigmas) - 1), job.undos)
     larger = state.put(JOB, again).put(AGAIN, again).put(SIZE, plan.size).put(SIGMAS, second_levels(job))
     known = enlarged(state, larger, job.options(HiresOptions).upscaler)
-    return larger.put(KNOWN, known).put(GUIDES, ()).put(ROWS, ())
+    return without_guides(larger.put(KNOWN, known))
 
 
 def enlarged(first: State, state: State, upscaler: str) -> "Tensor":

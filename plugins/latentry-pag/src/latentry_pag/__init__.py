@@ -12,6 +12,7 @@ from latentry_sdk import (
     Field,
     InvalidRequest,
     ModelRange,
+    Name,
     Number,
     Options,
     StageSpec,
@@ -19,7 +20,8 @@ from latentry_sdk import (
     hookimpl,
     timestep_at,
 )
-from latentry_sdk.guidance import PROMPT, Guide, Moment, Row, add_guide, add_row, check_guides
+from latentry_sdk.guidance import PROMPT, Guide, Moment, Row, add_guide, add_row, check_guides, needs_guides
+from latentry_sdk.levels import levels_of
 from latentry_sdk.modules import placed_module
 
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 UNET = "unet"
 PERTURBED = "perturbed"
 """The row with the prompt whose attention is perturbed."""
-
-Layer = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 def _listed(value: Any) -> Any:
@@ -47,7 +47,7 @@ class PagOptions(Options):
     pag_adaptive: Number = Field(
         0.0, ge=0, le=100, description="What its scale loses with each training timestep below 1000"
     )
-    pag_layers: Annotated[tuple[Layer, ...], BeforeValidator(_listed)] = Field(
+    pag_layers: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = Field(
         ("mid",),
         min_length=1,
         max_length=256,
@@ -64,6 +64,7 @@ def register_stages() -> Sequence[StageSpec]:
             perturb,
             needs=(JOB, PLACED),
             options=PagOptions,
+            further=needs_guides(PagOptions),
             description="Guide away from what is seen without self-attention",
         )
     ]
@@ -82,7 +83,7 @@ def perturb(state: State) -> State:
         raise InvalidRequest(f"{job.plan.family.name!r} models have no attention that could be perturbed")
     perturbation = Perturbation()
     job.undos.callback(perturbation.install(chosen(found, options.pag_layers)))
-    away = Away(options.pag_scale, options.pag_adaptive, job.plan.detected.model_range)
+    away = Away(options.pag_scale, options.pag_adaptive, levels_of(job.plan))
     layers = list(options.pag_layers)
     job.apply("pag", {"scale": options.pag_scale, "adaptive": options.pag_adaptive, "layers": layers})
     return add_guide(add_row(state, Row(PERTURBED, perturbation.turn)), away.around)

@@ -44,7 +44,7 @@ def register_stages() -> Sequence[StageSpec]:
 
 
 def preview(state: State) -> State:
-    """Have `Previewed` sent after each `Stepped` whose step is a multiple of `every`."""
+    """Have `Previewed` sent after each `Stepped` whose step is a multiple of `preview_every`."""
     job, steps = state[JOB], len(state[SIGMAS]) - 1
     options = job.options(PreviewOptions)
     if not options.preview_every:

@@ -5,7 +5,6 @@ knowledge of the model, and is kept in the host's cache folder for the model's l
 """
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -13,7 +12,7 @@ from math import ceil, isfinite, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentry_sdk import IMAGES, JOB, LATENTS, State
+from latentry_sdk import IMAGES, JOB, LATENTS, State, UserError, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,8 +89,6 @@ def _read(file: Path, channels: int) -> Factors | None:
 
 def _keep(file: Path, factors: Factors) -> None:
     """Write the file in one step; a cache folder that cannot be written to costs the next job a fit."""
-    with suppress(OSError):
+    with suppress(OSError, UserError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.urandom(8).hex()}")
-        unfinished.write_text(json.dumps(factors), encoding="utf-8")
-        unfinished.replace(file)
+        write_whole(file, json.dumps(factors).encode(), overwrite=True)

@@ -1,14 +1,12 @@
 """Which model takes the last steps, and where it begins."""
 
-from typing import Annotated
-
-from latentry_sdk import Field, Number, Options
+from latentry_sdk import Field, Number, Options, Reference
 
 
 class RefinerOptions(Options):
     """The second model; without one nothing changes."""
 
-    refiner: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
+    refiner: Reference | None = Field(
         None, description="The model for the last steps: a name, folder or .safetensors file"
     )
     switch_at: Number = Field(

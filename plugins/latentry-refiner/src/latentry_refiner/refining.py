@@ -24,7 +24,7 @@ from latentry_sdk import (
     State,
 )
 from latentry_sdk.further import counted
-from latentry_sdk.guidance import GUIDES, ROWS
+from latentry_sdk.guidance import without_guides
 from latentry_sdk.levels import levels_of
 
 ASKED = Key[Job]("refiner.asked")
@@ -63,7 +63,7 @@ def refine(state: State) -> State:
     job, levels = state[ASKED], state[LEVELS]
     before, total = len(state[SIGMAS]) - 1, len(levels) - 1
     again = Job(job.id, plan, counted(job, before=before, total=total), job.undos)
-    second = state.put(JOB, again).put(SIGMAS, levels).put(GUIDES, ()).put(ROWS, ())
+    second = without_guides(state.put(JOB, again).put(SIGMAS, levels))
     for stage in preparing(plan):
         again.check_cancelled()
         second = stage.run(second)

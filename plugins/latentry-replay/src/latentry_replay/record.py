@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from latentry_sdk import Count, Field, InvalidInput, Number, Options, parsed
+from latentry_sdk import MAX_SEED, Count, Field, InvalidInput, Number, Options, parsed
 from latentry_sdk.records import DOCUMENT
 
 LONGEST = 8 << 20
@@ -14,8 +14,6 @@ LONGEST = 8 << 20
 
 DEEPEST = 64
 """Objects and lists inside one another."""
-
-MAX_SEED = 2**64 - 1
 
 
 class Part(Options):

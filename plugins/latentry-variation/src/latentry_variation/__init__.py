@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from latentry_sdk import (
     JOB,
+    MAX_SEED,
     NOISE,
     SEEDS,
-    Count,
     Field,
     Job,
     Noise,
     Number,
     Options,
+    Seed,
     StageSpec,
     State,
     hookimpl,
@@ -23,8 +24,6 @@ from latentry_sdk import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_SEED = 2**64 - 1
-
 
 class VariationOptions(Options):
     """How far to go from the seed's noise, and where to."""
@@ -32,8 +31,8 @@ class VariationOptions(Options):
     variation_strength: Number = Field(
         0.0, ge=0, le=1, description="0: the seed's picture, 1: another seed's"
     )
-    variation_seed: Count | None = Field(
-        None, ge=-1, le=MAX_SEED, description="The other seed of the first image; none or -1 draws one"
+    variation_seed: Seed | None = Field(
+        None, description="The other seed of the first image; none or -1 draws one"
     )
 
 

@@ -8,14 +8,17 @@ import pytest
 import latentry_cfg_zero
 import latentry_guidance_end
 import latentry_guidance_rescale
+import latentry_pag
 import latentry_toy
 from latentry import Host, Request, UserError
 from latentry_sdk import TaskSpec, hookimpl
 
-WAYS = ("guidance_end", "guidance_rescale", "cfg_zero")
+WAYS = ("guidance_end", "pag", "guidance_rescale", "cfg_zero")
+PLUGINS = (latentry_cfg_zero, latentry_guidance_end, latentry_guidance_rescale, latentry_pag)
 STAGES = ("load", "@encode_prompt", *WAYS, "@noise", "@denoise", "toy.start", "sample", "@decode")
 CHANGED: dict[str, dict[str, Any]] = {
     "guidance_end": {"guidance_end": 0.5},
+    "pag": {"pag_scale": 3},
     "guidance_rescale": {"guidance_rescale": 0.7},
     "cfg_zero": {"cfg_zero": True},
 }
@@ -26,7 +29,7 @@ def host() -> Host:
     """The toy, whose guidance is its own, with a task that has the stages."""
     task = TaskSpec("guided", STAGES, model="toy")
     plugin = SimpleNamespace(register_tasks=hookimpl(lambda: (task,)))
-    return Host([latentry_toy, latentry_cfg_zero, latentry_guidance_end, latentry_guidance_rescale, plugin])
+    return Host([latentry_toy, *PLUGINS, plugin])
 
 
 @pytest.mark.parametrize("owner", WAYS)

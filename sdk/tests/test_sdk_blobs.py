@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from latentry_sdk import InvalidInput
 from latentry_sdk.blobs import Blobs
 

@@ -41,6 +41,12 @@ class Caller:
         return "admin" in self.scopes or job.submission.owner == self.name
 
 
+def caller_of(request: Any) -> Caller:
+    """Who sent a Starlette request: its `state.caller`, which the server sets before any surface sees it."""
+    caller: Caller = request.state.caller
+    return caller
+
+
 @dataclass(frozen=True)
 class Wish:
     """A job as a surface hands it in.

@@ -27,6 +27,14 @@ class KeyReused(UserError):
     """The same idempotency key was sent with another request."""
 
 
+class WorkerDied(LatentryError):
+    """The process that ran the job ended before the job did; another attempt may succeed."""
+
+
+class OutOfMemory(LatentryError):
+    """The device or the machine had not enough memory for the job."""
+
+
 class LeaseLost(LatentryError):
     """The claim is no longer ours: its time ran out and the job was given to another worker."""
 

@@ -39,6 +39,7 @@ COMMANDS = (
     ("inpaint", "--padding=1000000", "16384"),
     ("inpaint", "--left=-1", "0"),
     ("inpaint", "--top=1000000", "16384"),
+    ("inpaint", "--mask-channel=grey", "transparent"),
     ("img2img", "--strength=0", "0"),
     ("img2img", "--strength=nan", "strength"),
     ("img2img", "--resize-mode=stretch", "fixed"),

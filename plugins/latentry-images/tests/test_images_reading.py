@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import latentry_images
 from latentry_images import ReadOptions
 from latentry_images.reading import read_image, read_mask
-from latentry_sdk import INPUTS, JOB, InputSpec, InvalidInput, Job, State
+from latentry_sdk import INPUTS, JOB, InputSpec, InvalidInput, InvalidRequest, Job, State, parsed
 from latentry_sdk.opening import MAX_SCANS
 
 LIMIT = 64_000_000
@@ -289,6 +290,29 @@ def test_what_is_transparent_in_a_mask_counts_as_black() -> None:
     assert list(read_mask(encoded(mask), "mask", LIMIT).tobytes()) == [0, 128, 255]
 
 
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_a_mask_by_its_alpha_and_the_inverse_of_it(form: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    data = encoded(Image.fromarray(pixels), form, **({"lossless": True} if form == "WEBP" else {}))
+    assert np.array_equal(np.asarray(read_mask(data, "mask", LIMIT, "alpha")), pixels[..., 3])
+    assert np.array_equal(np.asarray(read_mask(data, "mask", LIMIT, "transparent")), 255 - pixels[..., 3])
+
+
+def test_one_transparent_colour_of_a_palette_is_alpha() -> None:
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.putpixel((1, 0), 1)
+    data = encoded(palette, transparency=0)
+    assert list(read_mask(data, "mask", LIMIT, "transparent").tobytes()) == [255, 0]
+
+
+@pytest.mark.parametrize("channel", ["alpha", "transparent"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P"])
+def test_a_mask_without_alpha_is_refused_where_alpha_is_asked_for(mode: str, channel: str) -> None:
+    with pytest.raises(InvalidInput, match="the mask has no transparency; save it with an alpha channel"):
+        read_mask(encoded(Image.new(mode, (2, 2))), "the mask", LIMIT, channel)
+
+
 def test_a_pil_image_is_taken_and_left_as_it_was() -> None:
     given = Image.new("LA", (2, 2), (9, 7))
     assert read_image(given, "image", LIMIT).mode == "RGBA"
@@ -318,3 +342,19 @@ def test_the_stage_reads_the_pictures_that_were_given_and_reports_their_digests(
     }
     assert set(job.applied["inputs"]) == {"image", "mask"}
     assert job.applied["inputs"]["image"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(("channel", "grey"), [("luminance", 0), ("alpha", 64), ("transparent", 191)])
+def test_the_stage_reads_the_mask_as_its_option_says(job: Job, channel: str, grey: int) -> None:
+    (read, _) = latentry_images.register_stages()
+    mask = Image.new("RGBA", (4, 2), (0, 0, 0, 64))
+    job.plan.request.inputs["mask"] = mask
+    job.plan.options_of = lambda kind: ReadOptions(mask_channel=channel)
+    made = read.run(State().put(JOB, job))[INPUTS]["mask"]
+    assert made.getextrema() == (grey, grey)
+
+
+@pytest.mark.parametrize("value", ["", "Alpha", "grey", True, 1, None, float("nan"), ["alpha"], "x" * 10_000])
+def test_a_channel_that_there_is_not_is_refused_with_the_legal_ones(value: object) -> None:
+    with pytest.raises(InvalidRequest, match="'luminance', 'alpha' or 'transparent'"):
+        parsed(ReadOptions, {"mask_channel": value})

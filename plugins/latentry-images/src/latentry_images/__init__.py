@@ -1,7 +1,9 @@
 """Read input pictures safely, and write results with their metadata."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from latentry_sdk import (
     ARTIFACTS,
@@ -21,11 +23,19 @@ from latentry_sdk import (
     hookimpl,
 )
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MaskChannel = Literal["luminance", "alpha", "transparent"]
+
 
 class ReadOptions(Options):
-    """Limits of what is decoded."""
+    """Limits of what is decoded, and how a mask is meant."""
 
     max_input_megapixels: Count = Field(64, ge=1, le=1024, description="Megapixels of input times batch")
+    mask_channel: MaskChannel = Field(
+        "luminance", description="What of a mask says where to change: what is white, opaque or transparent"
+    )
 
 
 class WriteOptions(Options):
@@ -63,8 +73,12 @@ def read_images(state: State) -> State:
     from latentry_sdk.sources import digest, load
 
     job = state[JOB]
-    limit = job.options(ReadOptions).max_input_megapixels * 1_000_000 // job.plan.request.batch
-    readers = {"image": read_image, "mask": read_mask}
+    options = job.options(ReadOptions)
+    limit = options.max_input_megapixels * 1_000_000 // job.plan.request.batch
+    readers: Mapping[str, Callable[..., Image]] = {
+        "image": read_image,
+        "mask": partial(read_mask, channel=options.mask_channel),
+    }
     given, pictures, digests = job.plan.request.inputs, {}, {}
     for spec in job.plan.task.inputs:
         if spec.kind in readers and given.get(spec.name) is not None:

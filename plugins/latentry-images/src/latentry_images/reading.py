@@ -19,11 +19,20 @@ def read_image(given: Any, name: str, max_pixels: int) -> "Image":
         return made
 
 
-def read_mask(given: Any, name: str, max_pixels: int) -> "Image":
-    """A mask from a path, bytes or PIL: mode L, 255 = change; what is transparent counts as black."""
-    from PIL import Image
+def read_mask(given: Any, name: str, max_pixels: int, channel: str = "luminance") -> "Image":
+    """A mask from a path, bytes or PIL: mode L, 255 = change.
+
+    By its luminance, where what is transparent counts as black; by its alpha; or "transparent", which is
+    255 less alpha. `InvalidInput` for either of these where the picture has no alpha.
+    """
+    from PIL import Image, ImageOps
 
     picture = read_image(given, name, max_pixels)
+    if channel != "luminance":
+        if picture.mode != "RGBA":
+            raise InvalidInput(f"{name} has no transparency", fix="save it with an alpha channel")
+        alpha = picture.getchannel("A")
+        return alpha if channel == "alpha" else ImageOps.invert(alpha)
     if picture.mode == "RGBA":
         black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(black, picture)

@@ -1,6 +1,7 @@
 """A killed training goes on to the same weights, and what it makes loads in diffusers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from latentry_emoji.evaluation.pipelines import Drawing, draw_captions, load_pip
 from latentry_emoji.training.artwork import shipped  # noqa: E402
 from latentry_emoji.training.assembly import assemble  # noqa: E402
 from latentry_emoji.training.card import write_card  # noqa: E402
-from latentry_emoji.training.diffusion import DiffusionSettings, DiffusionTraining  # noqa: E402
+from latentry_emoji.training.denoiser import DenoiserSettings  # noqa: E402
+from latentry_emoji.training.diffusion import DiffusionSettings, DiffusionTraining, loss_weight  # noqa: E402
 from latentry_emoji.training.export import export  # noqa: E402
 from latentry_emoji.training.export import main as export_command  # noqa: E402
 from latentry_emoji.training.latents import Encoding, encode_samples  # noqa: E402
@@ -26,9 +28,8 @@ from latentry_emoji.training.vae import VaeSettings, VaeTraining, new_vae  # noq
 
 PLAIN = Mixture((("plain", 1.0),), 0.5)
 SMALL_VAE = VaeSettings(side=16, channels=(8, 8, 8), batch=2, mixture=PLAIN, scored_mixture=PLAIN)
-SMALL = DiffusionSettings(
-    side=16, channels=(8, 16), heads=(1, 2), groups=4, batch=2, text=TextSettings((16, 24), 2, 2)
-)
+SMALL_DENOISER = DenoiserSettings(16, (8, 16), (1, 2), 4, TextSettings((16, 24), 2, 2))
+SMALL = DiffusionSettings(SMALL_DENOISER, batch=4, parts=2)
 SCHEDULE = Schedule(6, 1e-3, warm_up=2)
 
 
@@ -40,10 +41,10 @@ def vae_training():
     return VaeTraining(SMALL_VAE, SCHEDULE, shipped())
 
 
-def diffusion_training():
+def diffusion_training(cores=1):
     torch.manual_seed(1)
     samples = encode_samples(new_vae(SMALL_VAE), Encoding(shipped(), 16, mixture=PLAIN), 0, 20)
-    return DiffusionTraining(SMALL, SCHEDULE, samples)
+    return DiffusionTraining(SMALL, SCHEDULE, samples, cores=cores)
 
 
 @pytest.mark.parametrize("new", [vae_training, diffusion_training])
@@ -61,6 +62,28 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(new, tmp_pat
     assert [entry["step"] for entry in read_log(run.log)] == [2, 4, 6]
 
 
+def test_two_cores_learn_what_one_does(tmp_path):
+    one, two = diffusion_training(), diffusion_training(cores=2)
+    for index in range(3):
+        assert one.step(index) == two.step(index)
+    _assert_equal(one.state(), two.state())
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient():
+    whole, parts = (diffusion_training() for _ in range(2))
+    whole.settings = replace(SMALL, parts=1)
+    assert whole.step(0) == pytest.approx(parts.step(0), rel=1e-5)
+    for one, other in zip(whole.weights, parts.weights, strict=True):
+        if one.grad is not None:
+            assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_a_loss_counts_high_noise_as_it_counts_low_noise():
+    signal_to_noise = torch.tensor([1e-3, 0.5, 1.0, 4.0, 100.0])
+    weights = loss_weight(signal_to_noise / (1 + signal_to_noise), gamma=5.0, steepest=20.0)
+    assert torch.allclose(weights, torch.tensor([20.0, 3.0, 2.0, 1.25, 0.05]), rtol=1e-4)
+
+
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero():
     schedule = Schedule(100, 1.0, warm_up=10, fall=0.2)
     assert schedule.rate(0) == pytest.approx(0.1)
@@ -70,7 +93,7 @@ def test_the_learning_rate_warms_up_stays_and_falls_to_zero():
 
 
 def test_tokenizers_are_the_same_on_every_run():
-    assert new_tokenizer(SMALL.text).get_vocab() == new_tokenizer(SMALL.text).get_vocab()
+    assert new_tokenizer(SMALL_DENOISER.text).get_vocab() == new_tokenizer(SMALL_DENOISER.text).get_vocab()
     merges = learn_merges(["banana", "bandana", "band"], 100)
     assert merges[0] == ("a", "n")
     assert ("".join(merges[-1])).endswith("</w>")
@@ -83,7 +106,7 @@ def test_every_word_of_a_caption_is_one_token():
 
 
 def test_text_is_seen_as_the_pipeline_sees_it():
-    text = new_text_encoders(SMALL.text)
+    text = new_text_encoders(SMALL_DENOISER.text)
     denoiser = diffusion_training().denoiser
     pipeline = assemble(new_vae(SMALL_VAE), denoiser)
     prompt = "a banana on a red background"

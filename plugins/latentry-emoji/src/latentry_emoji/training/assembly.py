@@ -6,7 +6,8 @@ from typing import Any
 
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLInpaintPipeline
 
-from latentry_emoji.training.diffusion import TIMES, Denoiser
+from latentry_emoji.training.denoiser import Denoiser
+from latentry_emoji.training.noising import TIMES
 
 
 def assemble(vae: AutoencoderKL, denoiser: Denoiser) -> Any:

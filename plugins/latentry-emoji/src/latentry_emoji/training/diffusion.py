@@ -1,54 +1,44 @@
-"""Train the denoiser and both text encoders together, in the layout of SDXL's inpainting model."""
+"""Train the denoiser and both text encoders together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from latentry_emoji.training.average import Average
+from latentry_emoji.training.denoiser import Denoiser, DenoiserSettings, new_denoiser
 from latentry_emoji.training.latents import Samples
 from latentry_emoji.training.loop import Schedule, State, new_optimizer
+from latentry_emoji.training.noising import Batch, Noiser
 from latentry_emoji.training.randomness import numpy_generator, torch_generator
-from latentry_emoji.training.text import TextEncoders, TextSettings, new_text_encoders
 
-TIMES = 1000
-TIME_WIDTH = 16
+Gradients = tuple[torch.Tensor | None, ...]
 
 
 @dataclass(frozen=True)
 class DiffusionSettings:
-    """The denoiser's size and how it is trained; the first level has no attention."""
+    """How the denoiser is trained.
 
-    side: int = 64
-    channels: tuple[int, ...] = (48, 96, 192)
-    heads: tuple[int, ...] = (2, 4, 8)
-    groups: int = 8
+    `untold` is the share of samples without their caption. `gamma` and `steepest` bound the weights of the
+    loss, see `loss_weight`; `decay` is the average's. Free cores take the `parts` of a batch one by one: their number
+    decides in what order gradients are summed, the number of cores does not.
+    """
+
+    denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
     batch: int = 32
+    parts: int = 4
     untold: float = 0.1
     gamma: float = 5.0
+    steepest: float = 20.0
     decay: float = 0.9995
     seed: int = 0
-    text: TextSettings = field(default_factory=TextSettings)
-
-
-@dataclass
-class Denoiser:
-    """The modules that are trained together."""
-
-    unet: UNet2DConditionModel
-    text: TextEncoders
-
-    @property
-    def modules(self) -> tuple[torch.nn.Module, ...]:
-        """The denoiser and both text encoders."""
-        return self.unet, *self.text.modules
 
 
 class DiffusionTraining:
-    """A denoiser with its optimizer, its average and the samples it learns from."""
+    """A denoiser with its optimizer, its average and the samples it learns from, on so many cores."""
 
     def __init__(
         self,
@@ -57,27 +47,29 @@ class DiffusionTraining:
         samples: Samples,
         *,
         score: Callable[[Denoiser], dict[str, float]] | None = None,
+        cores: int = 1,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.settings, self.schedule, self.samples, self.score = settings, schedule, samples, score
-        self.denoiser = new_denoiser(settings)
-        self.tokens = self.denoiser.text.tokenize(samples.captions)
-        self.scaling_factor = samples.scaling_factor
-        self.kept_signal = noise_schedule().alphas_cumprod
+        self.settings, self.schedule, self.score, self.count = settings, schedule, score, len(samples)
+        self.denoiser = new_denoiser(settings.denoiser)
+        tokens = self.denoiser.text.tokenize(samples.captions).transpose(0, 1)
+        self.noised = Noiser(samples, tokens, settings.untold)
         self.weights = [weight for module in self.denoiser.modules for weight in module.parameters()]
         self.optimizer = new_optimizer(self.weights)
         self.average = Average(self.denoiser.modules, settings.decay)
+        self.cores = ThreadPoolExecutor(cores)
 
     def step(self, index: int) -> float:
         """Learn from one batch of samples."""
         self.optimizer.param_groups[0]["lr"] = self.schedule.rate(index)
-        loss = self._loss(index)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        batch = self.noised(self._chosen(index), torch_generator(self.settings.seed, index, 2))
+        losses, gradients = zip(*self.cores.map(self._learn, batch.parts(self.settings.parts)), strict=True)
+        for weight, *found in zip(self.weights, *gradients, strict=True):
+            weight.grad = None if found[0] is None else torch.stack(found).mean(0)
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
         self.average.update(index)
-        return float(loss.detach())
+        return float(sum(losses) / len(losses))
 
     def scores(self) -> dict[str, float]:
         """What `score` says of the average weights, if it was given."""
@@ -99,76 +91,23 @@ class DiffusionTraining:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.restore(state["average"])
 
-    def _loss(self, index: int) -> torch.Tensor:
-        """Squared error of the noise, weighted with min(SNR, gamma) / SNR, arXiv:2303.09556."""
-        generator = torch_generator(self.settings.seed, index, 2)
-        chosen = self._chosen(index)
-        clean, masked = (self._scaled(part[chosen]) for part in (self.samples.clean, self.samples.masked))
-        times = even_times(len(chosen), generator)
-        noise = torch.randn(clean.shape, generator=generator)
-        kept = self.kept_signal[times].view(-1, 1, 1, 1)
-        noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
-        told = torch.rand(len(chosen), generator=generator) >= self.settings.untold
-        seen = torch.cat((noisy, self.samples.mask[chosen].float(), masked), 1)
-        guess = predict(self.denoiser, seen, times, self.tokens[:, chosen], told, self.settings.side)
-        ratio = kept / (1 - kept)
-        weight: torch.Tensor = ratio.clamp(max=self.settings.gamma) / ratio
-        return (weight * (guess - noise).square()).mean()
-
-    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
-        return latents.float() * self.scaling_factor
+    def _learn(self, batch: Batch) -> tuple[float, Gradients]:
+        """The loss of a batch and its gradient by each weight."""
+        guess = self.denoiser(batch.seen, batch.times, batch.tokens, batch.told)
+        weight = loss_weight(batch.kept, self.settings.gamma, self.settings.steepest)
+        loss = (weight * (guess - batch.noise).square()).mean()
+        return float(loss.detach()), torch.autograd.grad(loss, self.weights, allow_unused=True)
 
     def _chosen(self, index: int) -> torch.Tensor:
         generator = numpy_generator(self.settings.seed, index)
-        return torch.from_numpy(generator.integers(len(self.samples), size=self.settings.batch))
+        return torch.from_numpy(generator.integers(self.count, size=self.settings.batch))
 
 
-def predict(
-    denoiser: Denoiser,
-    seen: torch.Tensor,
-    times: torch.Tensor,
-    tokens: torch.Tensor,
-    told: torch.Tensor,
-    side: int,
-) -> torch.Tensor:
-    """The noise in (count, 9, height, width) inputs; samples not `told` get zeros for their caption."""
-    embeddings, pooled = denoiser.text(tokens)
-    about = {
-        "text_embeds": pooled * told[:, None],
-        "time_ids": torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).repeat(len(seen), 1),
-    }
-    embeddings = embeddings * told[:, None, None]
-    noise: torch.Tensor = denoiser.unet(seen, times, embeddings, added_cond_kwargs=about).sample
-    return noise
+def loss_weight(kept: torch.Tensor, gamma: float, steepest: float) -> torch.Tensor:
+    """The weight of the noise's squared error: min(SNR + 1, gamma) / SNR, at most `steepest`.
 
-
-def even_times(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Random timesteps, one in each of `count` equal parts of the schedule: less noise between batches."""
-    return ((torch.arange(count) + torch.rand(count, generator=generator)) / count * TIMES).long()
-
-
-def noise_schedule() -> DDPMScheduler:
-    """Stable Diffusion's noise schedule."""
-    return DDPMScheduler(TIMES, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
-
-
-def new_denoiser(settings: DiffusionSettings) -> Denoiser:
-    """Untrained modules."""
-    down = ("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (len(settings.channels) - 1)
-    unet = UNet2DConditionModel(
-        sample_size=settings.side // 4,
-        in_channels=9,
-        out_channels=4,
-        down_block_types=down,
-        up_block_types=tuple(block.replace("Down", "Up") for block in reversed(down)),
-        block_out_channels=settings.channels,
-        layers_per_block=1,
-        norm_num_groups=settings.groups,
-        cross_attention_dim=settings.text.joined_width,
-        attention_head_dim=settings.heads,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=TIME_WIDTH,
-        projection_class_embeddings_input_dim=settings.text.widths[1] + 6 * TIME_WIDTH,
-    )
-    return Denoiser(unet.to(memory_format=torch.channels_last), new_text_encoders(settings.text))
+    On the clean picture it is the "SNR + 1" weight of arXiv:2202.00512, cut at `gamma` as in
+    arXiv:2303.09556: high noise, where the caption decides what is drawn, counts as much as low noise does.
+    """
+    ratio = kept / (1 - kept)
+    return ((ratio + 1).clamp(max=gamma) / ratio).clamp(max=steepest)

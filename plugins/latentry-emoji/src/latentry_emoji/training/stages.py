@@ -8,7 +8,8 @@ import torch
 from diffusers import AutoencoderKL
 
 from latentry_emoji.training.average import Average
-from latentry_emoji.training.diffusion import Denoiser, DiffusionSettings, new_denoiser
+from latentry_emoji.training.denoiser import Denoiser, new_denoiser
+from latentry_emoji.training.diffusion import DiffusionSettings
 from latentry_emoji.training.loop import Run, State
 from latentry_emoji.training.vae import VaeSettings, new_vae
 
@@ -26,7 +27,7 @@ def trained_vae(folder: Path, settings: VaeSettings) -> AutoencoderKL:
 
 def trained_denoiser(folder: Path, settings: DiffusionSettings) -> Denoiser:
     """The denoiser and text encoders with the average weights of their latest checkpoint."""
-    denoiser = new_denoiser(settings)
+    denoiser = new_denoiser(settings.denoiser)
     average = Average(denoiser.modules, settings.decay)
     average.restore(_state(folder / DIFFUSION)["average"])
     average.adopt()

@@ -13,7 +13,8 @@ from latentry_emoji.evaluation import benchmark_scenes, score
 from latentry_emoji.evaluation.pipelines import draw_captions
 from latentry_emoji.training import latents
 from latentry_emoji.training.assembly import assemble
-from latentry_emoji.training.diffusion import Denoiser, DiffusionSettings, DiffusionTraining
+from latentry_emoji.training.denoiser import Denoiser
+from latentry_emoji.training.diffusion import DiffusionSettings, DiffusionTraining
 from latentry_emoji.training.loop import Run, Schedule, train
 from latentry_emoji.training.stages import DIFFUSION, LATENTS, trained_vae
 from latentry_emoji.training.vae import VaeSettings
@@ -24,13 +25,13 @@ SCORED = 60
 def main(arguments: list[str] | None = None) -> None:
     """Train up to ``--steps``; the same command resumes after a kill."""
     options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)  # cores take parts of a batch instead
     settings = DiffusionSettings(batch=options.batch, seed=options.seed)
     samples = latents.load(options.folder / LATENTS, options.count)
     vae = trained_vae(options.folder, VaeSettings())
     vae.register_to_config(scaling_factor=samples.scaling_factor)
     schedule = Schedule(options.steps, options.rate)
-    training = DiffusionTraining(settings, schedule, samples, score=scoring(vae))
+    training = DiffusionTraining(settings, schedule, samples, score=scoring(vae), cores=options.cores)
     train(training, Run(options.folder / DIFFUSION, options.steps, score_steps=options.score_steps))
 
 
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--score-steps", type=int, default=1000, help="steps between two evaluations")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cores", type=int, default=1, help="cores that learn at the same time")
     return parser
 
 

@@ -54,7 +54,9 @@ class Submission:
 
     `request` holds a request's fields as JSON, its seed drawn and each input as the digest of a kept blob.
     `owner` is the name of the credential that asked, `priority` is higher for sooner, and `key` makes a
-    second submission of the same request by the same owner give the first job.
+    second submission of the same request by the same owner give the first job. Requests are the same if
+    their `fingerprint` is: any text that tells apart what clients sent, before a seed was drawn, say. Where
+    it is left out, `request` itself is compared.
     """
 
     request: Mapping[str, Any]
@@ -62,6 +64,7 @@ class Submission:
     priority: int = 0
     key: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,13 @@ class KeptEvent:
 
 @runtime_checkable
 class Queue(Protocol):
-    """Jobs that survive their host. Safe to call from several threads; every change is durable on return."""
+    """Jobs that survive their host. Safe to call from several threads; every change is durable on return.
+
+    Each change of a job's status is kept as an event by the queue itself, of the new status' name: "queued"
+    first, "running" with each claim, "queued" again when a job comes back, and "done", "failed" or
+    "cancelled" last, with the `artifacts` or the `error` in its data. "cancelling" tells that a running job
+    was asked to stop.
+    """
 
     def submit(self, submission: Submission) -> QueuedJob:
         """Accept a job, or give the one its key stands for; raises `QueueFull` or `KeyReused`."""

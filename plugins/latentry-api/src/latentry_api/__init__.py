@@ -1,0 +1,15 @@
+"""The server of Latentry: `latentry serve`."""
+
+from typing import Any
+
+import click
+
+from latentry_api.command import serve_command
+from latentry_sdk import hookimpl
+
+
+@hookimpl
+def register_commands(cli: Any) -> None:
+    """`latentry serve`."""
+    group: click.Group = cli
+    group.add_command(serve_command())

@@ -1,0 +1,179 @@
+"""One attempt at a claimed job: run it, tell of it, and say how it ended."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from time import monotonic
+from typing import Any, Literal
+
+from latentry_api.errors import TimedOut, type_of
+from latentry_api.hub import Hub
+from latentry_api.news import told
+from latentry_sdk import (
+    Cancelled,
+    Event,
+    Executor,
+    Host,
+    Job,
+    LatentryError,
+    Previewed,
+    Request,
+    Result,
+    StageStarted,
+    Stepped,
+    UserError,
+    parsed,
+)
+from latentry_sdk.blobs import Blobs
+from latentry_sdk.queue import (
+    Claim,
+    KeptArtifact,
+    KeptEvent,
+    LeaseLost,
+    Outcome,
+    Queue,
+    QueuedJob,
+    WorkerDied,
+)
+
+log = logging.getLogger(__name__)
+Stop = Literal["cancelled", "load", "run", "released", "lost"]
+SECONDS_BETWEEN_WRITES = 0.2
+PASSING = (StageStarted, Stepped)
+"""Events that are kept only if the last write is some time ago; watchers are told of all."""
+
+
+@dataclass
+class Attempt:
+    """A claim and what is known while it runs. `stop` may be called from any thread."""
+
+    host: Host
+    queue: Queue
+    blobs: Blobs
+    hub: Hub
+    claim: Claim
+    began: float = field(default_factory=monotonic)
+    loaded: float | None = None
+    reason: Stop | None = None
+    _written: float = 0.0
+    _job: Job | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.claim.job.id
+
+    def stop(self, reason: Stop) -> None:
+        """Ask the job to stop; the first reason counts."""
+        with self._lock:
+            self.reason = self.reason or reason
+            if self._job:
+                self._job.cancel()
+
+    def late(self, now: float) -> Stop | None:
+        """The time that the job has overrun."""
+        limits = self.claim.job.submission.timeouts
+        if self.loaded is None:
+            return "load" if limits.load is not None and now - self.began > limits.load else None
+        return "run" if limits.run is not None and now - self.loaded > limits.run else None
+
+    def run(self, executor: Executor) -> None:
+        """Run the job to its end and write it down; raises nothing."""
+        try:
+            self._settle(executor)
+        except LeaseLost:
+            log.warning("the lease was lost", extra={"job": self.id})
+        except Exception:
+            log.exception("the attempt could not be written down", extra={"job": self.id})
+        finally:
+            self.hub.forget(self.id)
+
+    def _settle(self, executor: Executor) -> None:
+        try:
+            outcome = self._done(executor.run(self._planned()))
+        except WorkerDied as exc:
+            log.warning("%s", exc, extra={"job": self.id})
+            self.queue.release(self.claim, failed=self.reason != "released")
+            return
+        except Exception as exc:
+            if self.reason in ("released", "lost"):
+                self.queue.release(self.claim, failed=False)
+                return
+            outcome = self._failed(exc)
+        self.queue.finish(self.claim, outcome)
+        log.info("job %s", outcome.status, extra={"job": self.id, "error": outcome.error})
+
+    def _planned(self) -> Job:
+        plan = self.host.plan(request_of(self.claim.job, self.blobs))
+        job = Job(self.id, plan, self._notify)
+        with self._lock:
+            self._job = job
+            if self.reason:
+                job.cancel()
+        return job
+
+    def _done(self, result: Result) -> Outcome:
+        artifacts = [
+            KeptArtifact(
+                f"{self.id}-{index}", self.blobs.keep(one.data), one.media_type, len(one.data), one.seed
+            )
+            for index, one in enumerate(result.artifacts)
+        ]
+        return Outcome("done", artifacts, result.applied, result.timings, result.warnings)
+
+    def _failed(self, exc: Exception) -> Outcome:
+        if isinstance(exc, Cancelled) and self.reason in ("load", "run"):
+            limit = asdict(self.claim.job.submission.timeouts)[self.reason]
+            exc = TimedOut(f"the job was stopped: its {self.reason} took more than {limit:g} s")
+        elif isinstance(exc, Cancelled):
+            return Outcome("cancelled")
+        elif not isinstance(exc, UserError):
+            log.error("the job failed", exc_info=exc, extra={"job": self.id})
+        return Outcome("failed", error=described(exc))
+
+    def _notify(self, event: Event) -> None:
+        for implementation in self.host.hook.on_event.get_hookimpls():
+            try:
+                implementation.function(event)
+            except Exception:
+                log.exception("a plugin failed to take in %s", type(event).__name__)
+        if isinstance(event, Previewed):
+            for preview in event.images:
+                self.hub.publish(self.id, preview)
+            return
+        if self.loaded is None and isinstance(event, StageStarted) and event.stage != "load":
+            self.loaded = monotonic()
+        if isinstance(event, Stepped):
+            self.hub.advance(self.id, max(self.hub.progress(self.id), (event.step - 1) / event.steps))
+        self._tell(*told(event), keep=not isinstance(event, PASSING))
+
+    def _tell(self, kind: str, data: Mapping[str, Any], *, keep: bool) -> None:
+        now = monotonic()
+        if not keep and now - self._written < SECONDS_BETWEEN_WRITES:
+            self.hub.publish(self.id, KeptEvent(self.id, 0, 0.0, kind, data))
+            return
+        self._written = now
+        try:
+            self.hub.publish(self.id, self.queue.append(self.claim, kind, data))
+        except LeaseLost:
+            self.stop("lost")
+
+
+def request_of(job: QueuedJob, blobs: Blobs) -> Request:
+    """The request that was kept, with its inputs' bytes."""
+    fields = dict(job.submission.request)
+    inputs = {name: blobs.read(digest) for name, digest in fields.pop("inputs", {}).items()}
+    return parsed(Request, {**fields, "inputs": inputs})
+
+
+def described(exc: BaseException) -> Mapping[str, Any]:
+    """An error as JSON: its stable type, one line, and what to do where that is known."""
+    known = isinstance(exc, LatentryError | MemoryError)
+    text = " ".join(str(exc.message if isinstance(exc, LatentryError) else exc).split())
+    return {
+        "type": type_of(exc),
+        "message": text[:2000] if known and text else type(exc).__name__,
+        "fix": exc.fix if isinstance(exc, LatentryError) else None,
+    }

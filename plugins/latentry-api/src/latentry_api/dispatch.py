@@ -1,0 +1,158 @@
+"""Take jobs from the queue and have them run: a thread for each slot, and one that looks after them."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from latentry_api.attempt import Attempt
+from latentry_api.hub import Hub
+from latentry_sdk import Executor, Host
+from latentry_sdk.blobs import Blobs
+from latentry_sdk.queue import Claim, LeaseLost, Queue
+
+log = logging.getLogger(__name__)
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 2.0
+WATCH_SECONDS = 0.25
+RECOVER_SECONDS = 5.0
+IDLE_SECONDS = 1.0
+"""How soon a job is seen that another host's clients queued; one's own are seen at once."""
+
+
+@dataclass
+class Dispatcher:
+    """Runs queued jobs on the executor until it is drained."""
+
+    host: Host
+    queue: Queue
+    blobs: Blobs
+    executor: Executor
+    hub: Hub
+    _attempts: dict[str, Attempt] = field(default_factory=dict)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _arrivals: int = 0
+    _draining: bool = False
+    _closed: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def slots(self) -> int:
+        """Jobs that run at once."""
+        return int(getattr(self.executor, "slots", 1))
+
+    def start(self) -> None:
+        """Give back what an earlier process left, then begin to take jobs."""
+        self.queue.recover()
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        for slot in range(self.slots):
+            self._start(self._serve, f"{name}-{slot}")
+        self._start(self._look_after)
+
+    def ready(self) -> bool:
+        """Whether a job that is queued now would start."""
+        return not self._draining and bool(self._threads) and all(one.is_alive() for one in self._threads)
+
+    @property
+    def draining(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._draining
+
+    def wake(self) -> None:
+        """Say that there is a new job."""
+        with self._changed:
+            self._arrivals += 1
+            self._changed.notify_all()
+
+    def cancel(self, job: str) -> None:
+        """Stop the job, if it runs here."""
+        if attempt := self._attempts.get(job):
+            attempt.stop("cancelled")
+
+    def drain(self, seconds: float) -> None:
+        """Take no more jobs, wait so long for those that run, and give the others back to the queue."""
+        with self._changed:
+            self._draining = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._attempts, seconds)
+        for attempt in tuple(self._attempts.values()):
+            attempt.stop("released")
+
+    def close(self, grace: float = 5.0) -> None:
+        """End the threads; a job that does not stop by itself is ended with the executor."""
+        with self._changed:
+            self._draining = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._attempts, grace)
+        self.executor.close()
+        self._closed.set()
+        for thread in self._threads:
+            thread.join(grace)
+
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve(self, worker: str) -> None:
+        while not self._draining:
+            seen = self._arrivals
+            try:
+                claim = self.queue.claim(worker, LEASE_SECONDS)
+            except Exception:
+                log.exception("no job could be claimed")
+                claim = None
+            if claim:
+                self._run(claim)
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda: self._draining or self._arrivals != seen, IDLE_SECONDS)  # noqa: B023
+
+    def _run(self, claim: Claim) -> None:
+        attempt = Attempt(self.host, self.queue, self.blobs, self.hub, claim)
+        self._attempts[attempt.id] = attempt
+        self.hub.publish(attempt.id, None)
+        try:
+            attempt.run(self.executor)
+        finally:
+            with self._changed:
+                del self._attempts[attempt.id]
+                self._changed.notify_all()
+
+    def _look_after(self) -> None:
+        renewed = recovered = monotonic()
+        while not self._closed.wait(WATCH_SECONDS):
+            now = monotonic()
+            try:
+                for attempt in tuple(self._attempts.values()):
+                    if overrun := attempt.late(now):
+                        attempt.stop(overrun)
+                if now - renewed >= RENEW_SECONDS:
+                    renewed = now
+                    self._renew()
+                if now - recovered >= RECOVER_SECONDS:
+                    recovered = now
+                    self._recover()
+            except Exception:
+                log.exception("looking after the jobs failed")
+
+    def _renew(self) -> None:
+        for attempt in tuple(self._attempts.values()):
+            try:
+                job = self.queue.renew(attempt.claim, LEASE_SECONDS, self.hub.progress(attempt.id))
+            except LeaseLost:
+                attempt.stop("lost")
+            else:
+                if job.cancelling:
+                    attempt.stop("cancelled")
+
+    def _recover(self) -> None:
+        changed = self.queue.recover()
+        for job in changed:
+            self.hub.publish(job.id, None)
+        if changed:
+            self.wake()

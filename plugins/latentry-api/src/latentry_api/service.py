@@ -1,0 +1,158 @@
+"""The server as its surfaces see it: rules first, then the queue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from time import monotonic
+from typing import Any
+
+from latentry_api.dispatch import Dispatcher
+from latentry_api.errors import Draining
+from latentry_api.hub import Hub
+from latentry_sdk import Host, Plan, Preview, Request, UnknownName, parsed
+from latentry_sdk.blobs import Blobs
+from latentry_sdk.queue import ENDED, KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
+from latentry_sdk.service import Caller, UnknownJob, Wish
+
+LOOK_AGAIN = 2.0
+"""Seconds after which the store is asked again, for what other hosts did to a job."""
+
+
+@dataclass(frozen=True)
+class JobService:
+    """Implements `latentry_sdk.service.Service` over a queue and a dispatcher.
+
+    `timeouts` are those of jobs that name none.
+    """
+
+    host: Host
+    queue: Queue
+    blobs: Blobs
+    hub: Hub
+    dispatcher: Dispatcher
+    timeouts: Timeouts
+
+    def submit(self, wish: Wish, caller: Caller) -> QueuedJob:
+        """Check limits, plan, keep the inputs and queue; raises `UserError`, `QueueFull` among them."""
+        caller.require("generate")
+        if self.dispatcher.draining:
+            raise Draining("the server is about to stop", fix="try again in a minute")
+        request = parsed(Request, {**_seeded(wish, caller), "inputs": dict(wish.inputs)})
+        plan = self._planned(request)
+        fields = request.model_dump(mode="json", exclude={"inputs"}, exclude_unset=True)
+        inputs = {name: self.blobs.keep(data) for name, data in wish.inputs.items()}
+        submission = Submission(
+            {**fields, "seed": plan.seeds[0], "inputs": inputs},
+            owner=caller.name,
+            priority=wish.priority,
+            key=wish.key,
+            timeouts=_within(wish.timeouts, self.timeouts),
+        )
+        job = self.queue.submit(submission)
+        self.dispatcher.wake()
+        return job
+
+    def job(self, job: str, caller: Caller) -> QueuedJob:
+        """The job; raises `UnknownJob` for one that the caller may not see."""
+        caller.require("read")
+        found = self.queue.job(job)
+        if found is None or not caller.sees(found):
+            raise UnknownJob("there is no such job")
+        if found.status == "running":
+            return replace(found, progress=max(found.progress, self.hub.progress(job)))
+        return found
+
+    def jobs(
+        self, caller: Caller, *, statuses: Sequence[Status] = (), before: str | None = None, limit: int = 50
+    ) -> Sequence[QueuedJob]:
+        """The newest jobs that the caller may see, older than the job `before`."""
+        caller.require("read")
+        owner = None if "admin" in caller.scopes else caller.name
+        return self.queue.jobs(statuses=statuses, owner=owner, before=before, limit=limit)
+
+    def cancel(self, job: str, caller: Caller) -> QueuedJob:
+        """Stop the job: at once in the queue, at its next step where it runs."""
+        caller.require("generate")
+        self.job(job, caller)
+        cancelled = self.queue.cancel(job)
+        self.dispatcher.cancel(job)
+        self.hub.publish(job, None)
+        return _there(cancelled)
+
+    def retry(self, job: str, caller: Caller) -> QueuedJob:
+        """Queue a failed or cancelled job again."""
+        caller.require("generate")
+        self.job(job, caller)
+        queued = self.queue.retry(job)
+        self.dispatcher.wake()
+        self.hub.publish(job, None)
+        return _there(queued)
+
+    def preview(self, job: str, caller: Caller) -> Preview | None:
+        """The newest small picture of a running job."""
+        self.job(job, caller)
+        return self.hub.preview(job)
+
+    async def ended(self, job: str, caller: Caller, *, seconds: float | None = None) -> QueuedJob:
+        """The job when it ends, or as it is after so many seconds."""
+        until = None if seconds is None else monotonic() + seconds
+        with self.hub.watching(job) as watcher:
+            while True:
+                found = await asyncio.to_thread(self.job, job, caller)
+                left = LOOK_AGAIN if until is None else min(until - monotonic(), LOOK_AGAIN)
+                if found.status in ENDED or left <= 0:
+                    return found
+                while (news := await watcher.news(left)) and None not in news:
+                    left = LOOK_AGAIN if until is None else max(min(until - monotonic(), LOOK_AGAIN), 0)
+
+    async def events(self, job: str, caller: Caller, *, after: int = 0) -> AsyncIterator[KeptEvent | Preview]:
+        """The kept events above number `after`, then live ones and previews, until the job ends.
+
+        A live event that is not kept has the number 0.
+        """
+        number = after
+        with self.hub.watching(job) as watcher:
+            while True:
+                found = await asyncio.to_thread(self.job, job, caller)
+                for event in await asyncio.to_thread(self.queue.events, job, number):
+                    number = event.number
+                    yield event
+                if found.status in ENDED:
+                    return
+                for news in await watcher.news(LOOK_AGAIN):
+                    if isinstance(news, Preview) or (news and news.number == 0):
+                        yield news
+                    elif news and news.number == number + 1:
+                        number = news.number
+                        yield news
+
+    def _planned(self, request: Request) -> Plan:
+        """The plan; only listed models may be named, so that no client can look about the disk."""
+        listed = {entry.name for entry in self.host.models()}
+        if request.model is not None and request.model not in listed:
+            raise UnknownName("model", request.model, listed)
+        return self.host.plan(request)
+
+
+def _seeded(wish: Wish, caller: Caller) -> Mapping[str, Any]:
+    """The request's fields; a seed that is to be drawn is drawn from the key, so that it is drawn once."""
+    if wish.key is None or wish.request.get("seed") not in (None, -1):
+        return wish.request
+    drawn = sha256(repr((caller.name, wish.key)).encode(errors="replace")).digest()
+    return {**wish.request, "seed": int.from_bytes(drawn[:4])}
+
+
+def _within(asked: Timeouts, most: Timeouts) -> Timeouts:
+    """What was asked, and the server's own where nothing was."""
+    return Timeouts(
+        queue=asked.queue if asked.queue is not None else most.queue,
+        load=asked.load if asked.load is not None else most.load,
+        run=asked.run if asked.run is not None else most.run,
+    )
+
+
+def _there(job: QueuedJob | None) -> QueuedJob:
+    if job is None:
+        raise UnknownJob("there is no such job")
+    return job

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from latentry.config import Config
 from latentry.errors import (
     Cancelled,
     InvalidInput,
@@ -114,6 +115,7 @@ __all__ = [
     "Cancelled",
     "Chunk",
     "Component",
+    "Config",
     "Count",
     "Denoise",
     "Detected",

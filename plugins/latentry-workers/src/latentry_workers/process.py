@@ -1,0 +1,74 @@
+"""One worker process as the host sees it: started, spoken to, ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+
+from latentry_sdk import Unavailable
+from latentry_workers.channel import Channel
+from latentry_workers.options import WorkerOptions
+from latentry_workers.output import Output
+
+
+class WorkerProcess:
+    """A process with a channel to it. The thread that makes one must live as long as the process does."""
+
+    def __init__(self, name: str, options: WorkerOptions, silence: float) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            self._process = _started(options, theirs.fileno())
+        except OSError as exc:
+            ours.close()
+            raise Unavailable(
+                f"{options.python or sys.executable} cannot be started: {exc.strerror}"
+            ) from exc
+        finally:
+            theirs.close()
+        assert self._process.stdout is not None
+        self.channel = Channel(ours, silence=silence)
+        self.output = Output(name, self._process.stdout)
+
+    @property
+    def pid(self) -> int:
+        """The process's id, and that of the group it leads."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the process, and all that it started and that stayed in its group."""
+        if self._process.returncode is None:  # afterwards the id may be another's
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def end(self) -> str:
+        """See to it that the process is gone, and say how it went."""
+        self.kill()
+        code = self._process.wait()
+        self.output.join(1)
+        self.channel.close()
+        return f"ended with exit code {code}" if code >= 0 else f"was ended by {_signal_name(-code)}"
+
+
+def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]:
+    """The process, in a session of its own: what stops the host's group lets it finish its job."""
+    flags = ("-P", "-X", "faulthandler")  # no import from the working folder; tell the log where it crashed
+    module = ("-m", "latentry_workers.worker", str(descriptor), str(os.getpid()))
+    return subprocess.Popen(
+        [options.python or sys.executable, *flags, *module],
+        bufsize=0,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **options.environment},
+        pass_fds=[descriptor],
+        start_new_session=True,
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,165 @@
+"""A place for one worker: a process is started for it, listened to, and replaced when it ends."""
+
+import logging
+import threading
+from contextlib import suppress
+from time import monotonic
+
+from latentry_sdk import LatentryError, Unavailable
+from latentry_sdk.queue import WorkerDied
+from latentry_workers.channel import Channel, ChannelClosed, ChannelLost
+from latentry_workers.messages import Values, versions
+from latentry_workers.options import WorkerOptions, WorkersOptions
+from latentry_workers.process import WorkerProcess
+from latentry_workers.running import Running
+
+log = logging.getLogger("latentry.workers")
+FAREWELL = 5.0
+"""Seconds a worker has to leave after a goodbye."""
+
+SOONEST, LATEST = 0.25, 30.0
+"""Seconds until the next start after the first and after many bad ends in a row."""
+
+
+class Seat:
+    """Where one worker sits, one process after the other.
+
+    `changed` guards `running`, `models`, `jobs` and `failure`, and is told of every change. `failure` says
+    why no process could be started, until one is.
+    """
+
+    def __init__(
+        self, name: str, options: WorkersOptions, config: Values, changed: threading.Condition
+    ) -> None:
+        self.name = name
+        self.running: Running | None = None
+        self.models: list[str] = []
+        self.jobs = 0
+        self.failure: LatentryError | None = None
+        self._options, self._config, self._changed = options, config, changed
+        self._process: WorkerProcess | None = None
+        self._ready = self._leaving = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._lives, name=f"worker {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def own(self) -> WorkerOptions:
+        """The options of this worker alone."""
+        return self._options.processes[self.name]
+
+    @property
+    def up(self) -> bool:
+        """Whether the worker takes jobs, now or after the one it runs."""
+        return self._ready and not self._leaving
+
+    def send(self, kind: str, **values: object) -> None:
+        """Tell the worker; raises `TooLarge`. That it is gone is noticed where it is listened to."""
+        with suppress(ChannelLost):
+            if process := self._process:
+                process.channel.send(kind, **values)
+
+    def replace(self, *, at_once: bool = False) -> None:
+        """Have another process take the seat: this one leaves by itself, or is ended `at_once`."""
+        with self._changed:
+            process, self._leaving = self._process, True
+        if process is None:
+            return
+        if at_once or not self._ready:
+            process.kill()
+            return
+        self.send("goodbye")
+        patience = threading.Timer(FAREWELL, process.kill)
+        patience.daemon = True
+        patience.start()
+
+    def close(self) -> None:
+        """End the worker, at once if it runs a job, and start no other."""
+        self._closed.set()
+        self.replace(at_once=self.running is not None)
+
+    def join(self) -> None:
+        """Wait until the worker is gone."""
+        self._thread.join(2 * FAREWELL)
+
+    def _lives(self) -> None:
+        """One process after the other, the next at once only if the last one's end was wanted.
+
+        All are started by this one thread: on Linux they end with it.
+        """
+        bad_ends = 0
+        while not self._closed.is_set():
+            error = self._life()
+            bad_ends = 0 if self._leaving else 1 if self.jobs else bad_ends + 1
+            self._over(error)
+            self._closed.wait(min(SOONEST * 2 ** (bad_ends - 1), LATEST) if bad_ends else 0)
+
+    def _life(self) -> LatentryError:
+        """A process from start to end; why it ended."""
+        try:
+            self._process = process = WorkerProcess(self.name, self.own, self._options.silence)
+        except Unavailable as exc:
+            return exc
+        try:
+            if not self._closed.is_set():
+                self._greet(process.channel)
+                self._listen(process.channel)
+        except Exception as exc:  # what a process sends can be anything
+            return self._reason(exc, process.end(), process)
+        return WorkerDied(f"worker {self.name!r} was closed, and {process.end()}")
+
+    def _greet(self, channel: Channel) -> None:
+        hello = channel.receive()
+        theirs, ours = {name: hello.get(name) for name in versions()}, versions()
+        if theirs != ours:
+            raise Unavailable(
+                f"worker {self.name!r} speaks {_words(theirs)}, this host {_words(ours)}",
+                fix="install the same versions of latentry and latentry-workers for both",
+            )
+        own = self.own
+        given = {"place": dict(own.place), "nice": own.nice, "warm": self._options.warm}
+        channel.send("welcome", config=self._config, **given)
+        deadline = monotonic() + self._options.start
+        while channel.receive()["kind"] != "ready":
+            if monotonic() > deadline:
+                raise ChannelLost(f"was not ready after {self._options.start:g} s")
+        with self._changed:
+            self._ready, self.failure = True, None
+            self._changed.notify_all()
+
+    def _listen(self, channel: Channel) -> None:
+        while True:
+            message = channel.receive()
+            with self._changed:
+                running = self.running
+                if message["kind"] in ("result", "failure"):
+                    self.models, self.jobs = message["models"], self.jobs + 1
+            if running and message.get("job") == running.id:
+                running.put(message)
+
+    def _reason(self, exc: Exception, how: str, process: WorkerProcess) -> LatentryError:
+        """Why the process ended: what it did wrong, or how it went by itself."""
+        if isinstance(exc, Unavailable):
+            return exc
+        odd = exc.message if isinstance(exc, ChannelLost) else f"sent a message that is wrong: {exc!r:.200}"
+        what = how if isinstance(exc, ChannelClosed) else odd
+        if self._ready:
+            return WorkerDied(f"worker {self.name!r} {what}")
+        said = f": {process.output.last[-1]}" if process.output.last else ""
+        return WorkerDied(f"worker {self.name!r} {what} before it was ready{said}")
+
+    def _over(self, error: LatentryError) -> None:
+        """Nobody sits here for now."""
+        if not self._leaving:
+            log.warning("%s", error)
+        with self._changed:
+            self.failure = None if self._ready or self._leaving else error
+            running, self.models, self.jobs = self.running, [], 0
+            self._process, self._ready, self._leaving = None, False, False
+            self._changed.notify_all()
+        if running:
+            running.put(error)
+
+
+def _words(versions: Values) -> str:
+    return f"protocol {versions['protocol']} of latentry {versions['latentry']}"

@@ -24,6 +24,10 @@ class UnknownJob(UserError):
     """No job has this id, or none that the caller may see."""
 
 
+class Draining(UserError):
+    """The server is about to stop and takes no new jobs."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who asks: the name of a credential, "" where none is needed, and what it may do."""

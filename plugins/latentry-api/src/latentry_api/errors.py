@@ -3,10 +3,7 @@
 import re
 
 from latentry_sdk import LatentryError, UserError
-
-
-class Draining(UserError):
-    """The server is about to stop and takes no new jobs."""
+from latentry_sdk.service import Draining as Draining
 
 
 class TimedOut(LatentryError):

@@ -1,0 +1,84 @@
+"""Write one line of JSON for each request: who, what, which job, how it ended; no prompts unless asked."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from latentry_api.security.asgi import App, Message, Receive, Scope, Send, address, is_request
+from latentry_api.security.options import SecurityOptions
+
+log = logging.getLogger("latentry.audit")
+NOTES = "latentry.audit"
+
+
+class Audit:
+    """Logs every request to `latentry.audit`, refused ones too, when it has ended."""
+
+    def __init__(self, app: App, options: SecurityOptions) -> None:
+        self._app, self._with_prompts = app, options.log_prompts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, and write its line."""
+        if not is_request(scope):
+            return await self._app(scope, receive, send)
+        notes: dict[str, Any] = {}
+        scope[NOTES] = notes
+        counted = _Counted(receive, send)
+        began = time.perf_counter()
+        try:
+            return await self._app(scope, counted.receive, counted.send)
+        finally:
+            if not self._with_prompts:
+                notes.pop("prompt", None)
+            seconds = round(time.perf_counter() - began, 6)
+            log.info("%s", json.dumps({**_line(scope), **counted.facts(), "seconds": seconds, **notes}))
+
+
+def note(scope: Scope, **facts: Any) -> None:
+    """Add facts to the request's line: `job`, and `prompt`, which is written only where it was asked for."""
+    scope.get(NOTES, {}).update(facts)
+
+
+def _line(scope: Scope) -> Mapping[str, Any]:
+    caller, route = scope.get("latentry.caller"), scope.get("route")
+    return {
+        "who": caller.name if caller else None,
+        "address": address(scope),
+        "method": scope.get("method", "WEBSOCKET"),
+        "route": getattr(route, "path", None) or scope["path"][:200],
+    }
+
+
+class _Counted:
+    """Counts the bytes of both ways and keeps the status."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._taken = self._given = 0
+        self._status: int | None = None
+
+    async def receive(self) -> Message:
+        """A message of the client."""
+        message = await self._receive()
+        self._taken += _size(message)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """A message to the client."""
+        self._given += _size(message)
+        if message["type"] == "websocket.accept":
+            self._status = 101
+        elif message["type"] == "websocket.close" and self._status is None:
+            self._status = 403
+        self._status = message.get("status", self._status)
+        await self._send(message)
+
+    def facts(self) -> Mapping[str, Any]:
+        """What was counted; no status where nothing was answered."""
+        return {"status": self._status, "bytes_in": self._taken, "bytes_out": self._given}
+
+
+def _size(message: Message) -> int:
+    return len(message.get("body") or b"") + len(message.get("bytes") or b"") + len(message.get("text") or "")

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentry_prompt.choices import chosen, drawn, wildcard_lines
-from latentry_prompt.styles import Style, laid, read_styles, styled
+from latentry_prompt.styles import laid, styled
 from latentry_sdk import InvalidRequest, UnknownName
+from latentry_sdk.styles import Style, read_styles
 
 NONE = wildcard_lines(None)
 

@@ -1,7 +1,10 @@
 """Get the bytes of an input, from wherever a request may name them, and never more than allowed."""
 
+import base64
+import binascii
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_BYTES = 64 << 20
+DATA_URL = re.compile(r"data:[^,;]{0,100}(?:;[^,;]{0,100}){0,4};base64,", re.IGNORECASE)
 
 
 def load(given: Any, name: str) -> "bytes | Image":
@@ -24,6 +28,21 @@ def load(given: Any, name: str) -> "bytes | Image":
         image: Image = given
         return image
     raise InvalidInput(f"{name} is a {type(given).__name__}", fix="give a path, bytes or a PIL image")
+
+
+def from_base64(text: str, name: str) -> bytes:
+    """The bytes of base64, with or without line breaks and a `data:` prefix, whose type is not believed.
+
+    Raises `InvalidInput` for anything else, an address among it: nothing is fetched.
+    """
+    prefix = DATA_URL.match(text)
+    try:
+        data = base64.b64decode("".join(text[prefix.end() if prefix else 0 :].split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise InvalidInput(f"{name} is no base64", fix="send the file's bytes in base64") from exc
+    if not data:
+        raise InvalidInput(f"{name} is empty", fix="send the file's bytes in base64")
+    return _within(data, name)
 
 
 def digest(data: "bytes | Image") -> str:

@@ -2,19 +2,7 @@
 
 from collections.abc import Sequence
 
-from latentry_sdk import (
-    DENOISE,
-    JOB,
-    LATENTS,
-    SIGMAS,
-    Count,
-    Field,
-    Options,
-    StageSpec,
-    State,
-    Unavailable,
-    hookimpl,
-)
+from latentry_sdk import DENOISE, JOB, LATENTS, SIGMAS, Count, Field, Options, StageSpec, State, hookimpl
 
 
 class PreviewOptions(Options):
@@ -55,7 +43,8 @@ def preview(state: State) -> State:
         )
         return state
     if getattr(state[LATENTS], "ndim", None) != 4:
-        raise Unavailable("previews need latents of 4 dimensions", fix="leave preview.preview_every at 0")
+        job.warn("there is no preview: this model has no latents of 4 dimensions")
+        return state
     from latentry_preview.watching import watched
 
     return watched(state, options.preview_every, options.preview_size)

@@ -3,9 +3,10 @@
 from latentry_prompt.attention import weighted
 from latentry_prompt.choices import drawn, wildcard_lines
 from latentry_prompt.options import PromptOptions
-from latentry_prompt.styles import read_styles, styled
+from latentry_prompt.styles import styled
 from latentry_prompt.timing import timeline
 from latentry_sdk import JOB, PROMPTS, SEEDS, SIGMAS, Job, Prompts, State, TimedPrompt, Timeline
+from latentry_sdk.styles import read_styles
 
 
 def read_prompts(state: State) -> State:

@@ -14,7 +14,9 @@ import httpx2
 import pytest
 import uvicorn
 
+import latentry_toy
 from latentry_api.security import SecurityOptions, note, secured, uvicorn_settings
+from latentry_sdk import Host
 
 
 async def small(scope: Any, receive: Any, send: Any) -> None:
@@ -157,6 +159,13 @@ def asking() -> Callable[..., Ask]:
         return asker(SecurityOptions(**given), app)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    """A host with the toy alone."""
+    with Host([latentry_toy]) as host:
+        yield host
 
 
 @pytest.fixture

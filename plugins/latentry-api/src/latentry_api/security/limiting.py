@@ -71,7 +71,7 @@ class Limits:
     async def _admit(self, key: tuple[str, str], scope: Scope) -> None:
         most = self._most[scope["type"]]
         if self._running[key] > most:
-            raise _too_many(f"{most} requests at one time are taken", 1)
+            raise _too_many(f"{most} requests at one time are taken", 0)
         await self._rates.asked(key[0], scope)
 
 
@@ -82,5 +82,5 @@ def who(scope: Scope) -> str:
 
 
 def _too_many(what: str, seconds: float) -> TooManyRequests:
-    wait = max(1, math.ceil(seconds))
+    wait = max(0, math.floor(seconds)) + 1  # a window is over only after its last moment
     return TooManyRequests(what, fix=f"try again in {wait} s", headers={"retry-after": str(wait)})

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from latentry_sdk import InvalidRequest, Options, UnknownName, write_whole
+from latentry_sdk import InvalidRequest, Options, UnknownName, parsed, write_whole
 from latentry_sdk.service import Caller, Scope
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def add_token(path: Path, name: str, scopes: Sequence[Scope]) -> str:
             f"there is a token {name!a} already", fix="remove it first, or choose another name"
         )
     text = PREFIX + secrets.token_urlsafe(32)
-    _write(path, (*tokens, Token(name=name, hash=hashed(text), scopes=frozenset(scopes))))
+    kept = {"name": name, "hash": hashed(text), "scopes": frozenset(scopes)}
+    _write(path, (*tokens, parsed(Token, kept, where="token: ")))
     return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from latentry_emoji.training.loop import Schedule, State, new_optimizer
 from latentry_emoji.training.noising import Batch, Noiser
 from latentry_emoji.training.randomness import numpy_generator, torch_generator
 
-Gradients = tuple[torch.Tensor | None, ...]
+Gradients = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class DiffusionSettings:
 
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
     batch: int = 32
-    parts: int = 4
+    parts: int = 2
     untold: float = 0.1
     gamma: float = 5.0
     steepest: float = 20.0
@@ -64,8 +64,8 @@ class DiffusionTraining:
         self.optimizer.param_groups[0]["lr"] = self.schedule.rate(index)
         batch = self.noised(self._chosen(index), torch_generator(self.settings.seed, index, 2))
         losses, gradients = zip(*self.cores.map(self._learn, batch.parts(self.settings.parts)), strict=True)
-        for weight, *found in zip(self.weights, *gradients, strict=True):
-            weight.grad = None if found[0] is None else torch.stack(found).mean(0)
+        for weight, gradient in zip(self.weights, mean_of(gradients), strict=True):
+            weight.grad = gradient
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
         self.average.update(index)
@@ -96,11 +96,20 @@ class DiffusionTraining:
         guess = self.denoiser(batch.seen, batch.times, batch.tokens, batch.told)
         weight = loss_weight(batch.kept, self.settings.gamma, self.settings.steepest)
         loss = (weight * (guess - batch.noise).square()).mean()
-        return float(loss.detach()), torch.autograd.grad(loss, self.weights, allow_unused=True)
+        return float(loss.detach()), torch.autograd.grad(loss, self.weights, materialize_grads=True)
 
     def _chosen(self, index: int) -> torch.Tensor:
         generator = numpy_generator(self.settings.seed, index)
         return torch.from_numpy(generator.integers(self.count, size=self.settings.batch))
+
+
+def mean_of(gradients: Sequence[Gradients]) -> Gradients:
+    """The mean of several gradients, put together in place of the first."""
+    total, *others = gradients
+    for other in others:
+        torch._foreach_add_(total, other)
+    torch._foreach_div_(total, len(gradients))
+    return total
 
 
 def loss_weight(kept: torch.Tensor, gamma: float, steepest: float) -> torch.Tensor:

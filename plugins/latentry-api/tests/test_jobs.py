@@ -8,6 +8,7 @@ import httpx
 
 from latentry_sdk import Host, Request
 
+BYTES = {"Content-Type": "application/octet-stream"}
 JOB = {"task": "toy", "prompt": "a cross", "steps": 5, "seed": 3}
 
 
@@ -62,7 +63,7 @@ def test_a_job_that_is_as_it_was_is_not_sent_again(client: httpx.Client) -> None
 
 
 def test_a_blob_has_the_digest_of_its_bytes(client: httpx.Client) -> None:
-    sent = client.post("/api/v1/blobs", content=b"some bytes")
+    sent = client.post("/api/v1/blobs", content=b"some bytes", headers=BYTES)
     assert sent.status_code == 201
     assert sent.json() == {"blob": hashlib.sha256(b"some bytes").hexdigest(), "size": 10}
 

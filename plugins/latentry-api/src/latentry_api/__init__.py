@@ -5,11 +5,13 @@ from typing import Any
 import click
 
 from latentry_api.command import serve_command
+from latentry_api.security import token
 from latentry_sdk import hookimpl
 
 
 @hookimpl
 def register_commands(cli: Any) -> None:
-    """`latentry serve`."""
+    """`latentry serve` and `latentry token`."""
     group: click.Group = cli
     group.add_command(serve_command())
+    group.add_command(token)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Response
 
 from latentry_api import problems, schema
 from latentry_api.metrics import Measured, Metrics
-from latentry_api.routes import events, files, health, jobs, listings
+from latentry_api.routes import events, files, health, jobs, listings, socket
 from latentry_api.routes.context import CallerHere
 from latentry_api.service import JobService
 from latentry_api.views import ROOT
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 def create_app(service: JobService) -> FastAPI:
     """The app of a service, with every surface that plugins mount."""
-    app = FastAPI(title="Latentry", version=version("latentry-api"), docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Latentry", version=version("latentry-api"), docs_url=None, redoc_url=None)
     app.state.service = service
     metrics = Metrics(service.queue)
-    for part in (jobs, events, files, listings, health):
+    for part in (jobs, events, socket, files, listings, health):
         app.include_router(part.router, prefix=ROOT)
     app.include_router(_metrics_router(metrics))
     _mount_surfaces(app, service)

@@ -7,32 +7,26 @@ import click
 from pydantic.fields import FieldInfo
 
 from latentry_api.settings import ServeOptions
-from latentry_sdk import Host, Options, parsed
+from latentry_sdk import Host, parsed
 
 
 def serve_command() -> click.Command:
     """`latentry serve` with a flag for each option."""
 
-    @click.pass_obj
-    def callback(host: Host, **values: Any) -> None:
+    def callback(**values: Any) -> None:
         from latentry_api.serve import serve
 
-        serve(host, _given(ServeOptions, values))
+        host = click.get_current_context().find_object(Host)
+        given = {name: value for name, value in values.items() if value not in (None, ())}
+        serve(host or Host(), parsed(ServeOptions, given, where="serve: "))
 
-    return click.Command("serve", params=flags(ServeOptions), callback=callback, help="Serve jobs over HTTP.")
-
-
-def flags(kind: type[Options]) -> list[click.Parameter]:
-    """An option for each field; values stay text until the field's own type parses them."""
-    return [_flag(name, field) for name, field in kind.model_fields.items()]
-
-
-def _given(kind: type[Options], values: dict[str, Any]) -> Any:
-    given = {name: values[name] for name in kind.model_fields if values[name] not in (None, ())}
-    return parsed(kind, given, where="serve: ")
+    parameters: list[click.Parameter] = [_flag(name, one) for name, one in ServeOptions.model_fields.items()]
+    text = "Serve jobs over HTTP: prints the URL when it is ready, and ends with SIGTERM or Ctrl-C."
+    return click.Command("serve", params=parameters, callback=callback, help=text)
 
 
 def _flag(name: str, field: FieldInfo) -> click.Option:
+    """The option of a field; values stay text until the field's own type parses them."""
     spelled, kinds = f"--{name.replace('_', '-')}", {field.annotation, *get_args(field.annotation)}
     default = "" if field.default in (None, (), False) else f" [default: {field.default}]"
     text = f"{field.description}{default}"

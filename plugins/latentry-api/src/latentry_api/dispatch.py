@@ -55,7 +55,9 @@ class Dispatcher:
 
     def ready(self) -> bool:
         """Whether a job that is queued now would start."""
-        return not self._draining and bool(self._threads) and all(one.is_alive() for one in self._threads)
+        if self._draining or not all(thread.is_alive() for thread in self._threads):
+            return False
+        return bool(getattr(self.executor, "ready", True))
 
     @property
     def draining(self) -> bool:

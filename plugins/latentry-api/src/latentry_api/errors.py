@@ -3,7 +3,6 @@
 import re
 
 from latentry_sdk import LatentryError, UserError
-from latentry_sdk.service import Draining as Draining
 
 
 class TimedOut(LatentryError):

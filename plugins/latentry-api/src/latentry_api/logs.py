@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 
 EXTRA = ("job", "caller", "error")
+TALKATIVE = ("alembic", "uvicorn")
+"""Libraries that tell of their everyday work."""
 
 
 class JsonLines(logging.Formatter):
@@ -30,3 +32,5 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

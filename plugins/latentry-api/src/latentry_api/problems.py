@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from latentry_api.errors import Draining, NotJson, type_of
+from latentry_api.errors import NotJson, type_of
 from latentry_sdk import Host, InvalidRequest, LatentryError, UserError
 from latentry_sdk.queue import KeyReused, QueueFull
-from latentry_sdk.service import NotAllowed, UnknownJob
+from latentry_sdk.service import Draining, NotAllowed, UnknownJob
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

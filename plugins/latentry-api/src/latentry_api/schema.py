@@ -13,6 +13,7 @@ from latentry_sdk import Host, Options, Request
 REF = "#/components/schemas/{model}"
 PATH = "/api/v1/jobs"
 Schema = dict[str, Any]
+LIMITS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 
 
 def install(app: FastAPI, host: Host) -> None:
@@ -97,13 +98,23 @@ def _declared(host: Host) -> Iterable[tuple[str, type[Options]]]:
 
 def _model(kind: type[Options], name: str, schemas: Schema) -> Schema:
     """The schema of a model; those that it refers to are added under names that begin with its own."""
-    schema = kind.model_json_schema(ref_template=REF.format(model=f"{name}-{{model}}"))
+    schema: Schema = _standard(kind.model_json_schema(ref_template=REF.format(model=f"{name}-{{model}}")))
     for inner, definition in schema.pop("$defs", {}).items():
         schemas[f"{name}-{inner}"] = definition
     return schema
 
 
+def _standard(schema: Any) -> Any:
+    """The schema with limits by JSON Schema's names: pydantic's own stay where a validator is in between."""
+    if isinstance(schema, list):
+        return [_standard(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    names = LIMITS if schema.get("type") in ("number", "integer") else {}
+    return {names.get(key, key): _standard(value) for key, value in schema.items()}
+
+
 def _choice(schema: Schema, names: Iterable[str], *, nullable: bool) -> Schema:
-    about = {key: schema[key] for key in ("description", "default", "title") if key in schema}
+    about: Schema = {key: schema[key] for key in ("description", "default", "title") if key in schema}
     choice = {"type": "string", "enum": sorted(set(names))}
     return {"anyOf": [choice, {"type": "null"}], **about} if nullable else {**choice, **about}

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from latentry_api.app import create_app
 from latentry_api.dispatch import Dispatcher
 from latentry_api.hub import Hub
 from latentry_api.logs import log_to_stderr
+from latentry_api.security import check_address, secured, uvicorn_settings
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Host, Unavailable
@@ -22,12 +24,17 @@ from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import Queue, Timeouts
 
 log = logging.getLogger(__name__)
+PATIENCE = 60.0
+"""Seconds after which the URL is told, even if no worker is there yet."""
+
+GLANCE = 0.01
 LAST_ANSWERS = 3
 """Seconds that open connections have when the server stops."""
 
 
 def serve(host: Host, options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT; prints the URL on a line of stdout when it is ready."""
+    check_address(options)
     with ExitStack() as closing:
         say = closing.enter_context(_one_line_of_stdout())
         log_to_stderr()
@@ -51,7 +58,7 @@ def opened(host: Host, options: ServeOptions) -> Iterator[JobService]:
     timeouts = Timeouts(options.queue_timeout, options.load_timeout, options.run_timeout)
     try:
         dispatcher.start()
-        yield JobService(host, queue, blobs, hub, dispatcher, timeouts)
+        yield JobService(host, queue, blobs, hub, dispatcher, timeouts, options)
     finally:
         dispatcher.close()
         queue.close()
@@ -59,27 +66,34 @@ def opened(host: Host, options: ServeOptions) -> Iterator[JobService]:
 
 async def _served(service: JobService, options: ServeOptions, listener: socket.socket, say: int) -> None:
     config = uvicorn.Config(
-        create_app(service),
+        secured(create_app(service), options),
         log_config=None,
-        access_log=False,
         lifespan="off",
-        ws_max_size=1 << 16,
         timeout_graceful_shutdown=LAST_ANSWERS,
+        **uvicorn_settings(options),
     )
     server = Server(config)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(_asked_to_stop())
+    began = monotonic()
+    while not (server.started and service.dispatcher.ready()) and monotonic() - began < PATIENCE:
+        done, _ = await asyncio.wait([serving, stopping], timeout=GLANCE, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            break
     os.write(say, f"{_url(options, listener)}\n".encode())
-    await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping: running jobs have %g s", options.drain_seconds)
     await asyncio.to_thread(service.dispatcher.drain, options.drain_seconds)
     server.should_exit = True
     await serving
+
+
+async def _asked_to_stop() -> None:
+    """Return at the first SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await stop.wait()
 
 
 class Server(uvicorn.Server):
@@ -110,7 +124,8 @@ def _listening(options: ServeOptions) -> Iterator[socket.socket]:
 
 def _url(options: ServeOptions, listener: socket.socket) -> str:
     name = f"[{options.host}]" if ":" in options.host else options.host
-    return f"http://{name}:{listener.getsockname()[1]}"
+    scheme = "https" if options.tls_certificate else "http"
+    return f"{scheme}://{name}:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -1,21 +1,23 @@
 """The server as its surfaces see it: rules first, then the queue."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import monotonic
-from typing import Any
+from typing import Any, get_args
+
+from anyio.to_thread import run_sync
 
 from latentry_api.dispatch import Dispatcher
-from latentry_api.errors import Draining
 from latentry_api.hub import Hub
-from latentry_sdk import Host, Plan, Preview, Request, UnknownName, parsed
+from latentry_api.security import SecurityOptions, check_plan, check_wish
+from latentry_sdk import Host, Options, Preview, Reference, Request, UnknownName, parsed
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import ENDED, KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
-from latentry_sdk.service import Caller, UnknownJob, Wish
+from latentry_sdk.service import Caller, Draining, UnknownJob, Wish
 
-LOOK_AGAIN = 2.0
+LOOK_AGAIN = 5.0
 """Seconds after which the store is asked again, for what other hosts did to a job."""
 
 
@@ -32,14 +34,18 @@ class JobService:
     hub: Hub
     dispatcher: Dispatcher
     timeouts: Timeouts
+    limits: SecurityOptions
 
     def submit(self, wish: Wish, caller: Caller) -> QueuedJob:
         """Check limits, plan, keep the inputs and queue; raises `UserError`, `QueueFull` among them."""
         caller.require("generate")
         if self.dispatcher.draining:
             raise Draining("the server is about to stop", fix="try again in a minute")
-        request = parsed(Request, {**_seeded(wish, caller), "inputs": dict(wish.inputs)})
-        plan = self._planned(request)
+        check_wish(wish, self.limits)
+        request = parsed(Request, {**wish.request, "inputs": dict(wish.inputs)})
+        self._check_models(request)
+        plan = self.host.plan(request)
+        check_plan(plan, self.limits)
         fields = request.model_dump(mode="json", exclude={"inputs"}, exclude_unset=True)
         inputs = {name: self.blobs.keep(data) for name, data in wish.inputs.items()}
         submission = Submission(
@@ -48,6 +54,7 @@ class JobService:
             priority=wish.priority,
             key=wish.key,
             timeouts=_within(wish.timeouts, self.timeouts),
+            fingerprint=_fingerprint(fields, inputs),
         )
         job = self.queue.submit(submission)
         self.dispatcher.wake()
@@ -99,7 +106,7 @@ class JobService:
         until = None if seconds is None else monotonic() + seconds
         with self.hub.watching(job) as watcher:
             while True:
-                found = await asyncio.to_thread(self.job, job, caller)
+                found = await run_sync(self.job, job, caller)
                 left = LOOK_AGAIN if until is None else min(until - monotonic(), LOOK_AGAIN)
                 if found.status in ENDED or left <= 0:
                     return found
@@ -114,8 +121,8 @@ class JobService:
         number = after
         with self.hub.watching(job) as watcher:
             while True:
-                found = await asyncio.to_thread(self.job, job, caller)
-                for event in await asyncio.to_thread(self.queue.events, job, number):
+                found = await run_sync(self.job, job, caller)
+                for event in await run_sync(self.queue.events, job, number):
                     number = event.number
                     yield event
                 if found.status in ENDED:
@@ -127,20 +134,31 @@ class JobService:
                         number = news.number
                         yield news
 
-    def _planned(self, request: Request) -> Plan:
-        """The plan; only listed models may be named, so that no client can look about the disk."""
+    def _check_models(self, request: Request) -> None:
+        """Only listed models may be named, in options too, so that no client can look about the disk."""
         listed = {entry.name for entry in self.host.models()}
-        if request.model is not None and request.model not in listed:
-            raise UnknownName("model", request.model, listed)
-        return self.host.plan(request)
+        for name in (request.model, *_models_in(request, self.host)):
+            if name is not None and name not in listed:
+                raise UnknownName("model", str(name), listed)
 
 
-def _seeded(wish: Wish, caller: Caller) -> Mapping[str, Any]:
-    """The request's fields; a seed that is to be drawn is drawn from the key, so that it is drawn once."""
-    if wish.key is None or wish.request.get("seed") not in (None, -1):
-        return wish.request
-    drawn = sha256(repr((caller.name, wish.key)).encode(errors="replace")).digest()
-    return {**wish.request, "seed": int.from_bytes(drawn[:4])}
+def _models_in(request: Request, host: Host) -> Iterator[Any]:
+    """What the request's options name models by."""
+    registry = host.registry
+    for table in (registry.tasks, registry.stages, registry.samplers, registry.schedulers, registry.devices):
+        for owner in table.keys() & request.options.keys():
+            yield from _references(table[owner].options, request.options[owner])
+
+
+def _references(kind: type[Options], given: Mapping[str, Any]) -> Iterator[Any]:
+    for name, field in kind.model_fields.items():
+        if Reference in (field.annotation, *get_args(field.annotation)):
+            yield given.get(name)
+
+
+def _fingerprint(fields: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """The same for the same request, before a seed was drawn."""
+    return sha256(json.dumps([fields, inputs], sort_keys=True).encode()).hexdigest()
 
 
 def _within(asked: Timeouts, most: Timeouts) -> Timeouts:

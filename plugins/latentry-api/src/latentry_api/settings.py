@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from latentry_sdk import Count, Field, Name, Number, Options
+from latentry_api.security.options import SecurityOptions
+from latentry_sdk import Count, Field, Name, Number
 
 
-class ServeOptions(Options):
-    """Where the server listens, where it keeps things, and how long it waits."""
+class ServeOptions(SecurityOptions):
+    """Where the server listens, where it keeps things, how long it waits, and what keeps it safe."""
 
-    host: str = Field("127.0.0.1", description="Address to listen at")
     port: Count = Field(8585, ge=0, le=65535, description="Port to listen at; 0 takes a free one")
     data: Path | None = Field(None, description="Folder for jobs, inputs and results")
     executor: Name = Field("workers", description="Where jobs run")
     store: Name = Field("sql", description="Where jobs are kept")
     drain_seconds: Number = Field(
-        30, ge=0, le=86400, description="How long running jobs may end when stopping"
+        30, ge=0, le=86400, description="Seconds that running jobs have to end when it stops"
     )
     queue_timeout: Number | None = Field(
         None, gt=0, description="Seconds that jobs may wait, if they name none"

@@ -1,7 +1,5 @@
 """Read a job from the JSON that a client sends."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +10,7 @@ from latentry_sdk import Count, Field, InvalidInput, InvalidRequest, Number, Opt
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import Timeouts
 from latentry_sdk.service import Wish
+from latentry_sdk.sources import from_base64
 
 MOST_INPUTS = 64
 OWN = ("inputs", "priority", "timeouts")
@@ -65,8 +64,4 @@ def _bytes(given: Any, name: str, blobs: Blobs) -> bytes:
         return blobs.read(parsed(BlobInput, given, where=f"{name}: ").blob)
     if not isinstance(given, str):
         raise InvalidInput(f'{name} is neither base64 nor {{"blob": digest}}')
-    text = given.partition(",")[2] if given.startswith("data:") else given
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise InvalidInput(f"{name} is no base64: {exc}") from exc
+    return from_base64(given, name)

@@ -1,6 +1,5 @@
 """Bytes: inputs that are sent, pictures that were made."""
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -9,14 +8,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
 from latentry_api.routes.context import CallerHere, ServiceHere, problems
+from latentry_api.security import safe_media_type
 from latentry_api.service import JobService
 from latentry_sdk.queue import KeptArtifact
 from latentry_sdk.service import Caller, UnknownJob
 
 router = APIRouter(tags=["files"])
-SHOWN = re.compile(r"(image/(?!svg)[\w.+-]+|video/[\w.+-]+|audio/[\w.+-]+)")
-"""What is served as what it is; all else is bytes, so that no browser runs it."""
-
 FIXED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -42,13 +39,13 @@ async def keep(request: Request, service: ServiceHere, caller: CallerHere) -> Bl
 @router.get(
     "/artifacts/{id}",
     response_class=FileResponse,
-    responses={
+    responses=problems(403, 404)
+    | {
         200: {"description": "The file", "content": {"*/*": {}}},
         206: {"description": "A part of it", "content": {"*/*": {}}},
         304: {"description": "It is as the ETag says"},
         416: {"description": "It has no such part", "content": {"text/plain": {}}},
-    }
-    | problems(403, 404),
+    },
 )
 def artifact(
     id: str,  # noqa: A002
@@ -61,8 +58,8 @@ def artifact(
     headers = {**FIXED, "ETag": f'"{found.digest}"'}
     if match and (match == "*" or found.digest in match):
         return Response(status_code=304, headers=headers)
-    kind = found.media_type if SHOWN.fullmatch(found.media_type) else "application/octet-stream"
-    return FileResponse(service.blobs.path(found.digest), media_type=kind, headers=headers)
+    path, kind = service.blobs.path(found.digest), safe_media_type(found.media_type)
+    return FileResponse(path, media_type=kind, headers=headers)
 
 
 def _artifact(service: JobService, name: str, caller: Caller) -> KeptArtifact:

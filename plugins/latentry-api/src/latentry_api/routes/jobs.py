@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from latentry_api.problems import problem
 from latentry_api.routes.context import CallerHere, ServiceHere, problems
+from latentry_api.security import note
 from latentry_api.service import JobService
 from latentry_api.views import ROOT, JobsView, JobView, job_view, page
 from latentry_api.wishes import wish_of
@@ -27,8 +28,8 @@ Match = Annotated[str | None, Header(alias="If-None-Match")]
     "/jobs",
     status_code=202,
     response_model=JobView,
-    responses={200: {"model": JobView, "description": "It ended while waited for"}}
-    | problems(400, 403, 409, 413, 415, 422, 429, 503),
+    responses=problems(400, 403, 409, 413, 415, 422, 429, 503)
+    | {200: {"model": JobView, "description": "It ended while it was waited for"}},
 )
 async def submit(
     request: Request, service: ServiceHere, caller: CallerHere, key: Key = None, wait: Wait = 0
@@ -38,6 +39,7 @@ async def submit(
     if kind != "application/json":
         return problem(415, "unsupported_media_type", "the body is to be application/json")
     job = await run_in_threadpool(_submitted, service, await request.body(), key, caller)
+    note(request.scope, job=job.id, prompt=job.submission.request.get("prompt"))
     if wait:
         job = await service.ended(job.id, caller, seconds=wait)
     answer = _answer(job, 200 if wait and job.status in ENDED else 202)
@@ -60,7 +62,7 @@ def jobs(
 @router.get(
     "/jobs/{id}",
     response_model=JobView,
-    responses={304: {"description": "It is as the ETag says"}} | problems(403, 404, 422),
+    responses=problems(403, 404, 422) | {304: {"description": "It is as the ETag says"}},
 )
 async def job(
     id: str,  # noqa: A002

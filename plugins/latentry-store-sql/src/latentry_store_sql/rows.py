@@ -43,7 +43,13 @@ def _job(row: AnyRow, artifacts: Sequence[KeptArtifact]) -> QueuedJob:
         version=row.version,
         progress=row.progress,
         cancelling=row.cancelling,
-        outcome=Outcome(row.status, tuple(artifacts), **row.outcome) if row.status in ENDED else None,
+        outcome=_outcome(row, artifacts) if row.status in ENDED else None,
+    )
+
+
+def _outcome(row: AnyRow, artifacts: Sequence[KeptArtifact]) -> Outcome:
+    return Outcome(
+        row.status, tuple(artifacts), **{**row.outcome, "warnings": tuple(row.outcome["warnings"])}
     )
 
 

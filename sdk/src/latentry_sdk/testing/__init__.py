@@ -2,11 +2,14 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in ("devices", "samplers", "schedulers")))
+SUITES = ("devices", "samplers", "schedulers")
+QUEUES = ("queues_parts", "queues_lines", "queues_leases", "queues_ends", "queues_once")
+pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in (*SUITES, *QUEUES)))
 
 from latentry_sdk.testing.devices import DeviceConformance  # noqa: E402
 from latentry_sdk.testing.imports import HEAVY, heavy_imports  # noqa: E402
 from latentry_sdk.testing.problems import Gaussian, Mixture  # noqa: E402
+from latentry_sdk.testing.queues import QueueSuite  # noqa: E402
 from latentry_sdk.testing.ranges import flow_range, stable_diffusion_range  # noqa: E402
 from latentry_sdk.testing.row import Row  # noqa: E402
 from latentry_sdk.testing.samplers import SamplerConformance, SamplerContract  # noqa: E402
@@ -18,6 +21,7 @@ __all__ = [
     "DeviceConformance",
     "Gaussian",
     "Mixture",
+    "QueueSuite",
     "Row",
     "SamplerConformance",
     "SamplerContract",

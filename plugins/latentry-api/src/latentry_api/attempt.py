@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import Any, Literal
@@ -87,12 +88,14 @@ class Attempt:
             log.warning("the lease was lost", extra={"job": self.id})
         except Exception:
             log.exception("the attempt could not be written down", extra={"job": self.id})
+            with suppress(Exception):  # without it, the lease runs out
+                self.queue.release(self.claim, failed=True)
         finally:
             self.hub.forget(self.id)
 
     def _settle(self, executor: Executor) -> None:
         try:
-            outcome = self._done(executor.run(self._planned()))
+            result = executor.run(self._planned())
         except WorkerDied as exc:
             log.warning("%s", exc, extra={"job": self.id})
             self.queue.release(self.claim, failed=self.reason != "released")
@@ -102,6 +105,8 @@ class Attempt:
                 self.queue.release(self.claim, failed=False)
                 return
             outcome = self._failed(exc)
+        else:
+            outcome = self._done(result)
         self.queue.finish(self.claim, outcome)
         log.info("job %s", outcome.status, extra={"job": self.id, "error": outcome.error})
 

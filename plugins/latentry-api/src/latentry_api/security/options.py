@@ -69,6 +69,7 @@ class SecurityOptions(Options):
     websocket_messages: Count = Field(20, ge=1, description="Messages a second on one WebSocket")
     megapixel_steps: Number = Field(5_000, gt=0, description="Megapixels times steps of one job")
     fetch_urls: bool = Field(False, description="Take pictures by URL, from public addresses only")
+    fetch_seconds: Number = Field(20, gt=0, description="Seconds that a picture by URL may take")
     log_prompts: bool = Field(False, description="Write prompts into the audit log")
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from latentry_sdk import InvalidRequest, Options, UnknownName, parsed, write_whole
 from latentry_sdk.service import Caller, Scope
@@ -44,7 +44,7 @@ class Token(Options):
     scopes: frozenset[Scope] = Field(min_length=1)
 
 
-TOKENS = TypeAdapter(tuple[Token, ...])
+TOKENS = TypeAdapter(tuple[Token, ...], config=ConfigDict(defer_build=True))
 
 
 def read_tokens(path: Path) -> tuple[Token, ...]:

@@ -1,10 +1,6 @@
 """Servers: the toy and the real queue in this process, on a free port; and whole ones as processes."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +20,7 @@ from latentry_api.serve import Server, opened
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Host
+from latentry_sdk.testing.servers import Served, served
 
 
 @pytest.fixture(scope="module")
@@ -65,44 +62,22 @@ def running(service: JobService) -> Iterator[httpx.Client]:
     thread.join()
 
 
-@dataclass
-class Served:
-    """A server as its own process: `latentry serve`."""
+@dataclass(frozen=True)
+class Started:
+    """A server as a process of its own, and a client of it."""
 
-    process: "subprocess.Popen[str]"
+    server: Served
     client: httpx.Client
-    log: Path
-
-    def stop(self) -> tuple[int, str]:
-        """Ask it to stop; its exit code, and what it printed after its URL."""
-        self.process.send_signal(signal.SIGTERM)
-        rest, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, rest
-
-
-@contextmanager
-def served(data: Path, *flags: str, **variables: str) -> Iterator[Served]:
-    """`latentry serve` on a free port; it is killed if it still runs at the end."""
-    command = [sys.executable, "-m", "latentry", "serve", "--port", "0", "--data", str(data), *flags]
-    log = data.with_name(f"{data.name}.log")
-    with log.open("ab") as errors:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
-    assert process.stdout is not None
-    try:
-        url = process.stdout.readline().strip()
-        assert url.startswith("http"), log.read_text()
-        with httpx.Client(base_url=url, timeout=60) as client:
-            yield Served(process, client, log)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Start servers on this test's data folder."""
-    with ExitStack() as running_ones:
-        yield lambda *flags, **variables: running_ones.enter_context(
-            served(tmp_path / "data", *flags, **variables)
-        )
+def serve(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """Start servers on this test's data folder, one after the other."""
+    with ExitStack() as all_of_them:
+
+        def start(*flags: str, **variables: str) -> Started:
+            server = all_of_them.enter_context(served(tmp_path / "data", *flags, **variables))
+            client = all_of_them.enter_context(httpx.Client(base_url=server.url, timeout=60))
+            return Started(server, client)
+
+        yield start

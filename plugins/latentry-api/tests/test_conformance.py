@@ -16,9 +16,9 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 def test_no_answer_is_a_fault_or_other_than_the_document_says(
     serve: Callable[..., Any], tmp_path: Path
 ) -> None:
-    server = serve(LATENTRY_PLUGINS="api,store-sql,workers,toy")
+    started = serve(LATENTRY_PLUGINS="api,store-sql,workers,toy")
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.client.base_url}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{started.server.url}/openapi.json"),
         *("--checks", CHECKS, "--max-examples", "10", "--request-timeout", "20", "--seed", "1"),
         *("--exclude-path-regex", "/events$", "--phases", "examples,coverage,fuzzing"),
     ]

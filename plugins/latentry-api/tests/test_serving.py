@@ -36,21 +36,21 @@ def when(client: httpx.Client, job: str, status: str) -> dict[str, Any]:
 
 
 def test_it_says_its_url_alone_and_takes_a_job_at_once(serve: Callable[..., Any], tmp_path: Path) -> None:
-    server = serve(**TOY)
-    assert server.client.get("/api/v1/health/ready").status_code == 200
-    assert submitted(server.client, JOB, wait=20)["status"] == "done"
+    started = serve(**TOY)
+    assert started.client.get("/api/v1/health/ready").status_code == 200
+    assert submitted(started.client, JOB, wait=20)["status"] == "done"
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
-    assert server.stop() == (0, "")
+    assert started.server.stop() == (0, "")
 
 
 def test_stopping_lets_a_running_job_end_and_takes_no_new_one(serve: Callable[..., Any]) -> None:
-    server = serve(**TOY)
-    running = submitted(server.client, LONG)["id"]
-    when(server.client, running, "running")
+    started = serve(**TOY)
+    running = submitted(started.client, LONG)["id"]
+    when(started.client, running, "running")
     said: list[Any] = []
-    stopping = threading.Thread(target=lambda: said.append(server.stop()))
+    stopping = threading.Thread(target=lambda: said.append(started.server.stop()))
     stopping.start()
-    refused = _first_refusal(server.client)
+    refused = _first_refusal(started.client)
     assert refused["type"] == "urn:latentry:error:draining"
     stopping.join()
     assert said == [(0, "")]
@@ -59,20 +59,20 @@ def test_stopping_lets_a_running_job_end_and_takes_no_new_one(serve: Callable[..
 
 
 def test_a_job_that_does_not_end_in_time_goes_back_and_is_not_counted(serve: Callable[..., Any]) -> None:
-    server = serve("--drain-seconds", "0", **TOY)
-    running = submitted(server.client, LONG)["id"]
-    when(server.client, running, "running")
-    assert server.stop()[0] == 0
+    started = serve("--drain-seconds", "0", **TOY)
+    running = submitted(started.client, LONG)["id"]
+    when(started.client, running, "running")
+    assert started.server.stop()[0] == 0
     again = serve(**TOY)
     done = when(again.client, running, "done")
     assert done["attempts"] == 1
 
 
 def test_logs_are_json_with_the_ids_of_jobs(serve: Callable[..., Any]) -> None:
-    server = serve(**TOY)
-    job = submitted(server.client, JOB, wait=20)["id"]
-    server.stop()
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    started = serve(**TOY)
+    job = submitted(started.client, JOB, wait=20)["id"]
+    started.server.stop()
+    lines = [json.loads(line) for line in started.server.log.read_text().splitlines()]
     assert all({"at", "level", "logger", "message"} <= line.keys() for line in lines)
     assert job in {line.get("job") for line in lines}
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from latentry_sdk.testing.postgresql import postgresql_server
-from latentry_store_sql.opening import open_queue
+from latentry_store_sql.opening import open_beside, open_queue
 from latentry_store_sql.queue import SqlQueue
 from latentry_store_sql.tables import METADATA
 
@@ -22,8 +22,9 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Callable[[], SqlQueue]:
-    """What opens a queue in a folder, as a command does beside the host."""
-    return partial(open_queue, tmp_path, host=False)
+    """What opens a queue in a folder, as those do who share it with the host."""
+    open_queue(tmp_path).close()
+    return partial(open_beside, tmp_path)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Open the queue of a data folder."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from latentry_sdk import Unavailable
@@ -11,32 +12,53 @@ from latentry_store_sql.queue import SqlQueue
 from latentry_store_sql.schema import migrate
 from latentry_store_sql.settings import load_settings
 
+FILE = "jobs.sqlite"
 
-def open_queue(folder: Path, *, host: bool = True) -> SqlQueue:
-    """The queue that the environment and the folder name.
 
-    A `host` holds an SQLite folder alone, and what a host before it left running comes back to the queue.
-    Commands look and ask beside it. Raises `Unavailable` or `InvalidRequest` in one line.
+def open_queue(folder: Path) -> SqlQueue:
+    """The queue that the environment and the folder name, for a host.
+
+    With SQLite the host has the folder alone, and what a host before it left running waits again.
+    Raises `Unavailable` or `InvalidRequest` in one line.
     """
     settings = load_settings(os.environ)
     if settings.database_url:
-        database = Database(postgresql_engine(settings.database_url), "the database")
-        migrate(database)
-        return SqlQueue(database, settings, folder)
+        return SqlQueue(_postgresql(settings.database_url), settings, folder)
     _make(folder)
-    lock = FolderLock(folder) if host else None
-    try:
-        file = folder / "jobs.sqlite"
-        database = Database(sqlite_engine(file), str(file))
-        migrate(database)
-        queue = SqlQueue(database, settings, folder, lock)
-        if host:
-            queue.take_over()
-    except BaseException:
-        if lock:
-            lock.release()
-        raise
+    with ExitStack() as undo:
+        lock = FolderLock(folder)
+        undo.callback(lock.release)
+        queue = SqlQueue(_sqlite(folder / FILE), settings, folder, lock)
+        queue.take_over()
+        undo.pop_all()
     return queue
+
+
+def open_beside(folder: Path) -> SqlQueue:
+    """The queue for one who looks and asks while a host may have it."""
+    settings = load_settings(os.environ)
+    if settings.database_url:
+        return SqlQueue(_postgresql(settings.database_url), settings, folder)
+    if not (folder / FILE).exists():
+        raise Unavailable(f"{folder} holds no jobs", fix="name the server's folder with --data")
+    return SqlQueue(_sqlite(folder / FILE), settings, folder)
+
+
+def _sqlite(file: Path) -> Database:
+    return _migrated(Database(sqlite_engine(file), str(file)))
+
+
+def _postgresql(address: str) -> Database:
+    return _migrated(Database(postgresql_engine(address), "the database"))
+
+
+def _migrated(database: Database) -> Database:
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _make(folder: Path) -> None:

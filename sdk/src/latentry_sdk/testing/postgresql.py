@@ -15,6 +15,7 @@ from time import monotonic, sleep
 from latentry_sdk import Unavailable
 
 START_SECONDS = 60
+INITIAL = ("-N", "-U", "latentry", "-A", "trust", "-E", "UTF8", "--locale", "C")
 OPTIONS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
 
 
@@ -32,12 +33,7 @@ def postgresql_server() -> Iterator[str]:
             programs, user = _copied(programs, home), "nobody"
             shutil.chown(home, user)
         data = home / "data"
-        make = [
-            str(programs / "bin" / "initdb"),
-            "-D",
-            str(data),
-            *"-N -U latentry -A trust -E UTF8 --locale C".split(),
-        ]
+        make = [str(programs / "bin" / "initdb"), "-D", str(data), *INITIAL]
         subprocess.run(make, user=user, check=True, capture_output=True, cwd=home)
         port = _free_port()
         settings = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]

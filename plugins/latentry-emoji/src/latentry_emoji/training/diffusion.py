@@ -23,8 +23,8 @@ class DiffusionSettings:
     """How the denoiser is trained.
 
     `untold` is the share of samples without their caption. `gamma` and `steepest` bound the weights of the
-    loss, see `loss_weight`; `decay` is the average's. Free cores take the `parts` of a batch one by one: their number
-    decides in what order gradients are summed, the number of cores does not.
+    loss, see `loss_weight`; `decay` is the average's. Free cores take the `parts` of a batch one by one:
+    their number decides in what order gradients are summed, the number of cores does not.
     """
 
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)

@@ -21,7 +21,7 @@ from latentry_emoji.evaluation import InpaintingTask, inpainting_tasks, score_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import Served
+    from tests.server.conftest import Started
 
 APPLE = "a red apple on a blue background"
 NAMES = ("rose", "pig face", "hamburger", "avocado", "lion face", "fox face", "penguin", "red apple")
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def client(server: "Served") -> Iterator[OpenAI]:
+def client(server: "Started") -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", timeout=120) as client:
         yield client
 
@@ -197,7 +197,7 @@ def test_the_models_are_listed_and_found(client: OpenAI) -> None:
     ids=str,
 )
 def test_what_cannot_be_done_is_refused_before_it_is_queued(
-    client: OpenAI, server: "Served", fields: Any, kind: type[openai.APIStatusError]
+    client: OpenAI, server: "Started", fields: Any, kind: type[openai.APIStatusError]
 ) -> None:
     before = len(server.jobs())
     with pytest.raises(kind):
@@ -205,7 +205,7 @@ def test_what_cannot_be_done_is_refused_before_it_is_queued(
     assert len(server.jobs()) == before
 
 
-def test_a_job_that_fails_is_run_once(client: OpenAI, server: "Served") -> None:
+def test_a_job_that_fails_is_run_once(client: OpenAI, server: "Started") -> None:
     before = {job["id"] for job in server.jobs()}
     opaque = png(Image.new("RGB", (64, 64)))
     with pytest.raises(openai.BadRequestError, match="no transparency") as caught:
@@ -215,7 +215,7 @@ def test_a_job_that_fails_is_run_once(client: OpenAI, server: "Served") -> None:
     assert failed["status"] == "failed"
 
 
-def test_a_client_that_leaves_stops_its_job(server: "Served") -> None:
+def test_a_client_that_leaves_stops_its_job(server: "Started") -> None:
     impatient = OpenAI(base_url=f"{server.url}/v1", api_key="none", timeout=1, max_retries=0)
     with impatient, pytest.raises(openai.APITimeoutError):
         impatient.images.generate(prompt=APPLE, extra_body={"steps": 1000})
@@ -223,7 +223,7 @@ def test_a_client_that_leaves_stops_its_job(server: "Served") -> None:
     assert server.get(f"/jobs/{newest}", wait=20)["status"] == "cancelled"
 
 
-def test_a_full_queue_is_a_rate_limit(serve: "Callable[..., Served]") -> None:
+def test_a_full_queue_is_a_rate_limit(serve: "Callable[..., Started]") -> None:
     server = serve(LATENTRY_QUEUE_LIMIT="1")
     slow = {"task": "txt2img", "prompt": APPLE, "steps": 1000}
     first = server.client.post("/api/v1/jobs", json=slow).raise_for_status().json()["id"]
@@ -237,7 +237,7 @@ def test_a_full_queue_is_a_rate_limit(serve: "Callable[..., Served]") -> None:
         assert "x-should-retry" not in caught.value.response.headers
 
 
-def test_a_token_is_the_clients_key(tmp_path: Path, serve: "Callable[..., Served]") -> None:
+def test_a_token_is_the_clients_key(tmp_path: Path, serve: "Callable[..., Started]") -> None:
     tokens = tmp_path / "tokens.json"
     command = [sys.executable, "-m", "latentry", "token", "add", "one", "--file", str(tokens)]
     key = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

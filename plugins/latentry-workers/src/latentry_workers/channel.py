@@ -28,7 +28,7 @@ class ChannelClosed(ChannelLost):
     """The other side has closed its end, or the process is gone."""
 
 
-class TooLarge(LatentryError):
+class Unsendable(LatentryError):
     """The message cannot be sent: it is larger than a frame may be, or holds what is no plain value."""
 
 
@@ -45,7 +45,7 @@ class Channel:
         self._sending = threading.Lock()
 
     def send(self, kind: str, **values: Any) -> None:
-        """Send one message whole; raises `TooLarge` before the first byte, `ChannelLost` after."""
+        """Send one message whole; raises `Unsendable` before the first byte, `ChannelLost` after."""
         frame = packed({"kind": kind, **values})
         try:
             with self._sending:
@@ -87,20 +87,20 @@ class Channel:
 
 
 def packed(message: Message) -> bytes:
-    """The message's bytes; `TooLarge` for what cannot be sent."""
+    """The message's bytes; `Unsendable` for what cannot be sent."""
     try:
-        frame: bytes = msgpack.packb(message)
+        frame: bytes = msgpack.packb(message, unicode_errors="surrogatepass")
     except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-        raise TooLarge(f"a message holds what cannot be sent: {exc}") from exc
+        raise Unsendable(f"a message holds what cannot be sent: {exc}") from exc
     if len(frame) > LARGEST:
-        raise TooLarge(f"a message of {len(frame)} bytes is larger than {LARGEST >> 20} MiB")
+        raise Unsendable(f"a message of {len(frame)} bytes is larger than {LARGEST >> 20} MiB")
     return frame
 
 
 def unpacked(frame: bytes | bytearray) -> Message:
     """The message of a frame; `ChannelLost` for what is none."""
     try:
-        message = msgpack.unpackb(frame, strict_map_key=False)
+        message = msgpack.unpackb(frame, strict_map_key=False, unicode_errors="surrogatepass")
     except Exception as exc:  # the unpacker has errors of several kinds for bytes that are no msgpack
         raise ChannelLost("sent what is no message") from exc
     if not isinstance(message, dict) or not isinstance(message.get("kind"), str):

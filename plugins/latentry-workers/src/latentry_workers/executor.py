@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from latentry_sdk import Host, Job, Result, Unavailable
 from latentry_sdk.queue import OutOfMemory, WorkerDied
-from latentry_workers.channel import TooLarge
+from latentry_workers.channel import Unsendable
 from latentry_workers.messages import request_values
 from latentry_workers.options import options_of
 from latentry_workers.running import GLANCE, Running
@@ -93,7 +93,7 @@ class WorkersExecutor:
     def _submit(self, seat: Seat, running: Running, **values: object) -> None:
         try:
             seat.send("submit", job=running.id, **values)
-        except TooLarge as exc:  # nothing was sent, and nothing has to be stopped
+        except Unsendable as exc:  # nothing was sent, and nothing has to be stopped
             running.put(exc)
 
     def _leave(self, seat: Seat, running: Running, why: BaseException) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,27 +11,20 @@ from latentry_sdk import Artifact, Event, Plan, Request, Result, parsed
 from latentry_workers.classes import known, name_of
 from latentry_workers.inputs import input_values, inputs_of
 
-PROTOCOL = 1
-"""Raised with every change that an older worker or host would misunderstand."""
-
 Values = Mapping[str, Any]
 
 
-def versions() -> Values:
-    """What both sides must have alike."""
-    return {"protocol": PROTOCOL, "latentry": version("latentry")}
-
-
 def request_values(plan: Plan) -> Values:
-    """The plan's request with its seed drawn and its inputs in it; `InvalidInput` for an odd input."""
-    fields = plan.request.model_dump(mode="json", exclude={"inputs"})
+    """What the request says, with its seed drawn and its inputs in it; `InvalidInput` for an odd input."""
+    fields = plan.request.model_dump(mode="json", exclude={"inputs"}, exclude_unset=True)
     return {**fields, "seed": plan.seeds[0], "inputs": input_values(plan.request.inputs)}
 
 
 def request_of(values: Values, place: Mapping[str, str]) -> Request:
     """The request again; `place` is for the components that it does not place itself."""
-    placed = {**place, **values["place"]}
-    return parsed(Request, {**values, "inputs": inputs_of(values["inputs"]), "place": placed})
+    placed = {**place, **values.get("place", {})}
+    changed = {"inputs": inputs_of(values["inputs"])} | ({"place": placed} if placed else {})
+    return parsed(Request, {**values, **changed})
 
 
 def event_values(event: Event) -> Values:

@@ -9,12 +9,13 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when the thread that started it ends."""
 
 
-def die_with(parent: int) -> None:
-    """End this process when its parent ends. Linux sees to it; elsewhere the closed channel has to."""
+def die_with_parent() -> None:
+    """Have Linux end this process with its parent, in whatever call it is then.
+
+    Elsewhere, and where the parent has ended already, the closed channel has to do.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        end_all()
 
 
 def end_all() -> None:

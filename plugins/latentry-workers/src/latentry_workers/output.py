@@ -10,20 +10,21 @@ from typing import IO
 log = logging.getLogger("latentry.workers")
 UNPRINTABLE = re.compile(r"[^\t -~\u00a0-\U0010ffff]")
 PART = 1 << 16
-LINE = 2_000
-"""Characters of the longest line."""
+MINUTE = 60.0
+LONGEST = 2_000
+"""Bytes of a line that are logged."""
 
 ALLOWED = 1 << 17
-"""Bytes a minute that are logged; the rest is read, counted and dropped."""
+"""Bytes that are logged in a minute, where a line counts as 64 at least. The rest is read and left out."""
 
 
 class Output(threading.Thread):
     """Reads a worker's output to its end, so that the worker never waits; keeps the last lines."""
 
     def __init__(self, worker: str, pipe: IO[bytes]) -> None:
-        super().__init__(name=f"output of {worker}", daemon=True)
+        super().__init__(name=f"output of worker {worker}", daemon=True)
         self._worker, self._pipe = worker, pipe
-        self._minute, self._logged, self._dropped = time.monotonic(), 0, 0
+        self._began, self._left, self._dropped = time.monotonic(), ALLOWED, 0
         self.last: deque[str] = deque(maxlen=20)
         self.start()
 
@@ -31,26 +32,39 @@ class Output(threading.Thread):
         """Read, split into lines, log."""
         rest = b""
         while part := self._pipe.read(PART):
+            if not self._allowed():
+                self._dropped += len(rest) + len(part)
+                rest = b""
+                continue
             *lines, rest = (rest + part).split(b"\n")
             for line in lines:
-                self._take(line)
-            if len(rest) > LINE:
-                self._take(rest)
+                self._log(line)
+            if len(rest) > LONGEST:
+                self._log(rest)
                 rest = b""
         if rest:
-            self._take(rest)
+            self._log(rest)
+        self._tell_dropped()
         self._pipe.close()
 
-    def _take(self, line: bytes) -> None:
-        if time.monotonic() - self._minute > 60:
-            self._minute, self._logged = time.monotonic(), 0
-        if self._logged + len(line) > ALLOWED:
-            self._dropped += len(line)
+    def _allowed(self) -> bool:
+        """Whether more may be logged in this minute."""
+        if time.monotonic() - self._began > MINUTE:
+            self._began, self._left = time.monotonic(), ALLOWED
+            self._tell_dropped()
+        return self._left > 0
+
+    def _log(self, line: bytes) -> None:
+        if self._left <= 0:
+            self._dropped += len(line) + 1
             return
-        if self._dropped:
-            log.warning("%s printed %d bytes more, which are left out", self._worker, self._dropped)
-            self._dropped = 0
-        self._logged += len(line) + 1
-        text = UNPRINTABLE.sub("?", line[:LINE].decode("utf-8", "replace"))
+        self._left -= max(min(len(line), LONGEST), 64)
+        self._dropped += max(len(line) - LONGEST, 0)
+        text = UNPRINTABLE.sub("?", line[:LONGEST].decode("utf-8", "replace").rstrip("\r"))
         self.last.append(text)
         log.info("%s: %s", self._worker, text)
+
+    def _tell_dropped(self) -> None:
+        if self._dropped:
+            log.warning("worker %r printed %d bytes more, left out here", self._worker, self._dropped)
+            self._dropped = 0

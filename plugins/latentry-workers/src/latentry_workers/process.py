@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
 from latentry_sdk import Unavailable
@@ -42,6 +43,12 @@ class WorkerProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
+    def kill_after(self, seconds: float) -> None:
+        """End the process if it is still there then."""
+        patience = threading.Timer(seconds, self.kill)
+        patience.daemon = True
+        patience.start()
+
     def end(self) -> str:
         """See to it that the process is gone, and say how it went."""
         self.kill()
@@ -54,7 +61,7 @@ class WorkerProcess:
 def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]:
     """The process, in a session of its own: what stops the host's group lets it finish its job."""
     flags = ("-P", "-X", "faulthandler")  # no import from the working folder; tell the log where it crashed
-    module = ("-m", "latentry_workers.worker", str(descriptor), str(os.getpid()))
+    module = ("-m", "latentry_workers.worker", str(descriptor))
     return subprocess.Popen(
         [options.python or sys.executable, *flags, *module],
         bufsize=0,

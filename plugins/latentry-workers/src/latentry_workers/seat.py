@@ -3,12 +3,11 @@
 import logging
 import threading
 from contextlib import suppress
-from time import monotonic
 
 from latentry_sdk import LatentryError, Unavailable
 from latentry_sdk.queue import WorkerDied
 from latentry_workers.channel import Channel, ChannelClosed, ChannelLost
-from latentry_workers.messages import Values, versions
+from latentry_workers.greeting import Values, greet
 from latentry_workers.options import WorkerOptions, WorkersOptions
 from latentry_workers.process import WorkerProcess
 from latentry_workers.running import Running
@@ -54,7 +53,7 @@ class Seat:
         return self._ready and not self._leaving
 
     def send(self, kind: str, **values: object) -> None:
-        """Tell the worker; raises `TooLarge`. That it is gone is noticed where it is listened to."""
+        """Tell the worker; raises `Unsendable`. That it is gone is noticed where it is listened to."""
         with suppress(ChannelLost):
             if process := self._process:
                 process.channel.send(kind, **values)
@@ -62,16 +61,15 @@ class Seat:
     def replace(self, *, at_once: bool = False) -> None:
         """Have another process take the seat: this one leaves by itself, or is ended `at_once`."""
         with self._changed:
-            process, self._leaving = self._process, True
+            process = self._process
+            self._leaving = process is not None
         if process is None:
             return
         if at_once or not self._ready:
             process.kill()
-            return
-        self.send("goodbye")
-        patience = threading.Timer(FAREWELL, process.kill)
-        patience.daemon = True
-        patience.start()
+        else:
+            self.send("goodbye")
+            process.kill_after(FAREWELL)
 
     def close(self) -> None:
         """End the worker, at once if it runs a job, and start no other."""
@@ -97,32 +95,20 @@ class Seat:
     def _life(self) -> LatentryError:
         """A process from start to end; why it ended."""
         try:
-            self._process = process = WorkerProcess(self.name, self.own, self._options.silence)
+            process = WorkerProcess(self.name, self.own, self._options.silence)
         except Unavailable as exc:
             return exc
+        self._process = process
         try:
             if not self._closed.is_set():
-                self._greet(process.channel)
+                greet(process.channel, self.name, self._options, self._config)
+                self._begin()
                 self._listen(process.channel)
         except Exception as exc:  # what a process sends can be anything
             return self._reason(exc, process.end(), process)
-        return WorkerDied(f"worker {self.name!r} was closed, and {process.end()}")
+        return WorkerDied(f"worker {self.name!r} {process.end()}")
 
-    def _greet(self, channel: Channel) -> None:
-        hello = channel.receive()
-        theirs, ours = {name: hello.get(name) for name in versions()}, versions()
-        if theirs != ours:
-            raise Unavailable(
-                f"worker {self.name!r} speaks {_words(theirs)}, this host {_words(ours)}",
-                fix="install the same versions of latentry and latentry-workers for both",
-            )
-        own = self.own
-        given = {"place": dict(own.place), "nice": own.nice, "warm": self._options.warm}
-        channel.send("welcome", config=self._config, **given)
-        deadline = monotonic() + self._options.start
-        while channel.receive()["kind"] != "ready":
-            if monotonic() > deadline:
-                raise ChannelLost(f"was not ready after {self._options.start:g} s")
+    def _begin(self) -> None:
         with self._changed:
             self._ready, self.failure = True, None
             self._changed.notify_all()
@@ -138,11 +124,11 @@ class Seat:
                 running.put(message)
 
     def _reason(self, exc: Exception, how: str, process: WorkerProcess) -> LatentryError:
-        """Why the process ended: what it did wrong, or how it went by itself."""
+        """Why the process ended: by what it did wrong, or how it went by itself."""
         if isinstance(exc, Unavailable):
             return exc
-        odd = exc.message if isinstance(exc, ChannelLost) else f"sent a message that is wrong: {exc!r:.200}"
-        what = how if isinstance(exc, ChannelClosed) else odd
+        wrong = exc.message if isinstance(exc, LatentryError) else f"sent what is wrong: {exc!r:.200}"
+        what = how if isinstance(exc, ChannelClosed) else wrong
         if self._ready:
             return WorkerDied(f"worker {self.name!r} {what}")
         said = f": {process.output.last[-1]}" if process.output.last else ""
@@ -159,7 +145,3 @@ class Seat:
             self._changed.notify_all()
         if running:
             running.put(error)
-
-
-def _words(versions: Values) -> str:
-    return f"protocol {versions['protocol']} of latentry {versions['latentry']}"

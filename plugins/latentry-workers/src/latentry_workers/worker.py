@@ -1,9 +1,9 @@
-"""A worker process: `python -m latentry_workers.worker CHANNEL HOST`, started by the host.
+"""A worker process: `python -m latentry_workers.worker CHANNEL`, started by the host.
 
-CHANNEL is the descriptor of an open socket, HOST the process id of the host.
+CHANNEL is the descriptor of an open socket.
 """
 
-import contextlib
+import logging
 import os
 import queue
 import signal
@@ -14,12 +14,14 @@ import time
 from typing import Any
 
 from latentry_sdk import Config, Event, Host, Job, parsed
-from latentry_workers.channel import Channel, ChannelLost, Message, TooLarge
+from latentry_workers.channel import Channel, ChannelLost, Message, Unsendable
 from latentry_workers.failures import explained, failure_values
-from latentry_workers.messages import event_values, request_of, result_values, versions
-from latentry_workers.orphans import die_with, end_all
+from latentry_workers.greeting import answered
+from latentry_workers.messages import event_values, request_of, result_values
+from latentry_workers.orphans import die_with_parent, end_all
 from latentry_workers.warm import WarmModels
 
+log = logging.getLogger("latentry.workers")
 BEAT = 1.0
 """Seconds between signs of life."""
 
@@ -36,8 +38,7 @@ class Worker:
 
     def serve(self) -> None:
         """Greet the host, then work until it says goodbye or is gone."""
-        self._channel.send("hello", **versions(), python=sys.version.split()[0])
-        welcome = self._channel.receive()
+        welcome = answered(self._channel)
         for task in (self._listen, self._beat):
             threading.Thread(target=task, daemon=True).start()
         os.nice(welcome["nice"])  # of this thread and those it will start: the two above stay quick
@@ -51,7 +52,7 @@ class Worker:
             about = {"job": message["job"], "models": models.models}
             try:
                 self._channel.send(kind, **about, values=values)
-            except TooLarge as exc:
+            except Unsendable as exc:
                 self._channel.send("failure", **about, values=failure_values(exc))
         models.close()
 
@@ -73,7 +74,10 @@ class Worker:
         return job
 
     def _tell(self, event: Event) -> None:
-        self._channel.send("event", job=event.job, values=event_values(event))
+        try:
+            self._channel.send("event", job=event.job, values=event_values(event))
+        except Unsendable as exc:
+            log.warning("%s is not told: %s", type(event).__name__, exc)
 
     def _cancel(self, job: str) -> None:
         with self._changing:
@@ -83,7 +87,7 @@ class Worker:
 
     def _listen(self) -> None:
         """Take in what the host says; without a host there is nothing to finish, in whatever step it is."""
-        with contextlib.suppress(ChannelLost, KeyError):
+        try:
             while True:
                 message = self._channel.receive()
                 if message["kind"] == "submit":
@@ -92,26 +96,31 @@ class Worker:
                     self._cancel(message["job"])
                 else:
                     self._submitted.put(None)
-        end_all()
+        finally:
+            end_all()
 
     def _beat(self) -> None:
-        with contextlib.suppress(ChannelLost):
+        try:
             while True:
                 time.sleep(BEAT)
                 self._channel.send("beat")
-        end_all()
+        finally:
+            end_all()
 
 
-def main(descriptor: int, host: int) -> None:
+def main(descriptor: int) -> None:
     """Serve the host at the other end of the socket with this descriptor."""
-    die_with(host)
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
     channel = Channel(end)
     os.register_at_fork(after_in_child=channel.close)  # or the host would wait for the child as well
-    Worker(channel).serve()
+    try:
+        Worker(channel).serve()
+    except ChannelLost:
+        end_all()
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]))

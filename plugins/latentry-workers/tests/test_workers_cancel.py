@@ -1,0 +1,101 @@
+"""A job is stopped at its next step; what does not stop is ended after a grace time."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from latentry import Request
+from latentry.errors import Cancelled
+from latentry_sdk import Stepped
+
+if TYPE_CHECKING:
+    from conftest import Workshop
+
+Opened = Callable[..., "Workshop"]
+CROSS = Request(task="toy", prompt="a cross", seed=1)
+STEPS = (
+    "from latentry_sdk import Stepped\nimport time\n"
+    "for step in range(100):\n"
+    "    job.check_cancelled(); job.notify(Stepped(job.id, step + 1, 100)); time.sleep(0.1)"
+)
+
+
+def test_a_job_is_cancelled_within_one_step_and_its_worker_stays(workshop: "Workshop") -> None:
+    before, cancel, steps = workshop.ready(), threading.Event(), list[int]()
+
+    def watch(event: Any) -> None:
+        if isinstance(event, Stepped):
+            steps.append(event.step)
+            if event.step == 3:
+                cancel.set()
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        workshop.act(STEPS, on_event=watch, cancel=cancel)
+    assert time.monotonic() - began < 1
+    assert len(steps) <= 4
+    assert workshop.host.run(CROSS).artifacts
+    assert workshop.ready() == before
+
+
+def test_a_job_that_is_cancelled_before_it_begins_is_not_run(workshop: "Workshop") -> None:
+    cancel = threading.Event()
+    cancel.set()
+    told: list[Any] = []
+    with pytest.raises(Cancelled):
+        workshop.host.run(CROSS, cancel=cancel, on_event=told.append)
+    assert [type(event).__name__ for event in told] == ["Queued", "Cancelled"]
+    assert workshop.host.run(CROSS).artifacts
+
+
+def test_a_job_that_waits_for_a_worker_can_be_cancelled(
+    workshop: "Workshop", wait_until: Callable[..., None]
+) -> None:
+    workshop.ready()
+    first = threading.Thread(target=workshop.act, args=("import time; time.sleep(1)",))
+    first.start()
+    wait_until(lambda: workshop.executor._seats[0].running)
+    cancel = threading.Event()
+    threading.Timer(0.1, cancel.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        workshop.host.run(CROSS, cancel=cancel)
+    assert time.monotonic() - began < 0.5
+    first.join()
+
+
+STUBBORN = {
+    "sleeps": "import time; time.sleep(100)",
+    "computes": "while True: sum(range(1000))",
+    "swallows": "while True:\n    try: job.check_cancelled()\n    except Exception: pass",
+    "holds the interpreter": "import ctypes; ctypes.PyDLL(None).sleep(100)",
+    "talks": "while True: job.notify(Acted(job.id, 'x'))",
+}
+
+
+@pytest.mark.parametrize("how", STUBBORN)
+def test_what_does_not_stop_is_ended_after_the_grace_time(opened: Opened, how: str) -> None:
+    workshop = opened(grace=0.5)
+    (process,) = workshop.ready()
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        workshop.act(STUBBORN[how], cancel=cancel)
+    assert 0.7 < time.monotonic() - began < 2.5
+    assert workshop.host.run(CROSS).artifacts
+    assert workshop.ready() != [process]
+
+
+def test_a_late_end_of_a_cancelled_job_is_not_taken_for_the_next_ones(workshop: "Workshop") -> None:
+    for _ in range(20):
+        cancel = threading.Event()
+        threading.Timer(0.002, cancel.set).start()
+        try:
+            workshop.host.run(Request(task="toy", prompt="ring", steps=50, seed=5), cancel=cancel)
+        except Cancelled:
+            pass
+        assert workshop.host.run(CROSS).applied["seeds"] == [1]

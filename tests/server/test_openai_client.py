@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import numpy as np
 import openai
 import pytest
@@ -237,6 +238,20 @@ def test_a_full_queue_is_a_rate_limit(serve: "Callable[..., Started]") -> None:
         assert "x-should-retry" not in caught.value.response.headers
 
 
+def test_what_the_server_itself_refuses_has_the_clients_form(server: "Started") -> None:
+    url, kind = f"{server.url}/v1/images/generations", {"content-type": "application/json"}
+    for answer, status, code in (
+        (httpx.post(url, content=b"[" * 1000, headers=kind), 400, "body_too_complex"),
+        (httpx.post(url, content=bytes(70_000_000), headers=kind), 413, "body_too_large"),
+        (httpx.post(url, json={}, headers={"origin": "https://elsewhere.example"}), 403, "foreign_origin"),
+        (httpx.get(url), 405, "method_not_allowed"),
+        (httpx.get(f"{server.url}/v1/none"), 404, "not_found"),
+    ):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (status, code)
+        assert set(error) == {"message", "type", "param", "code"}
+
+
 def test_a_token_is_the_clients_key(tmp_path: Path, serve: "Callable[..., Started]") -> None:
     tokens = tmp_path / "tokens.json"
     command = [sys.executable, "-m", "latentry", "token", "add", "one", "--file", str(tokens)]
@@ -249,5 +264,6 @@ def test_a_token_is_the_clients_key(tmp_path: Path, serve: "Callable[..., Starte
             client.images.generate(prompt=APPLE, size="65x64")
     with OpenAI(base_url=base, api_key="sk-none") as client:
         for ask in (client.models.list, lambda: client.images.generate(prompt=APPLE)):
-            with pytest.raises(openai.AuthenticationError):
+            with pytest.raises(openai.AuthenticationError) as caught:
                 ask()
+            assert (caught.value.type, caught.value.code) == ("authentication_error", "invalid_api_key")

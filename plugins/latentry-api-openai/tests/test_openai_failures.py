@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+from latentry_api_openai.refusals import refusal
 from latentry_sdk import InvalidRequest, LatentryError, Unavailable, UnknownName
 from latentry_sdk.queue import QueueFull
 from latentry_sdk.service import Caller, Draining
@@ -112,6 +113,28 @@ def test_a_job_that_another_cancels_is_an_error(started: "Started") -> None:
     error = failed(started)
     assert (type(error), error.code) == (openai.ConflictError, "cancelled")
     assert len(started.jobs.wishes) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (401, "authentication_error", "invalid_api_key"),
+        (403, "permission_error", "some_thing"),
+        (413, "invalid_request_error", "some_thing"),
+        (429, "rate_limit_error", "rate_limit_exceeded"),
+        (503, "server_error", "some_thing"),
+    ],
+)
+def test_what_the_server_refuses_is_told_in_the_clients_words(status: int, kind: str, code: str) -> None:
+    problem = {
+        "type": "urn:latentry:error:some_thing",
+        "title": "some thing",
+        "status": status,
+        "detail": "no",
+    }
+    said = {"message": "no; wait", "type": kind, "param": None, "code": code}
+    assert refusal({**problem, "fix": "wait"}) == {"error": said}
+    assert refusal(problem) == {"error": {**said, "message": "no"}}
 
 
 def counted(jobs: "Jobs") -> list[None]:

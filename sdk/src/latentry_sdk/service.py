@@ -110,7 +110,14 @@ def _mounted_only(_host: Host) -> None:
 
 @dataclass(frozen=True, eq=False)
 class MountedSurface(SurfaceSpec):
-    """A surface that a server adds to its own: `mount(service)` gives a FastAPI router."""
+    """A surface that a server adds to its own: `mount(service)` gives a FastAPI router.
+
+    What the server refuses by itself at a path below one of `prefixes`, a wrong token for instance, is told
+    by `refusal`: it takes the problem, with its `status`, `type`, `detail` and perhaps `fix`, and gives the
+    reply's JSON.
+    """
 
     serve: Callable[[Host], None] = _mounted_only
     mount: Callable[[Service], Any] = field(kw_only=True)
+    prefixes: tuple[str, ...] = field(default=(), kw_only=True)
+    refusal: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=dict, kw_only=True)

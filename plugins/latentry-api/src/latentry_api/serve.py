@@ -16,6 +16,7 @@ from latentry_api.app import create_app
 from latentry_api.dispatch import Dispatcher
 from latentry_api.hub import Hub
 from latentry_api.logs import log_to_stderr
+from latentry_api.retelling import Retelling
 from latentry_api.security import check_address, secured, uvicorn_settings
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
@@ -65,8 +66,9 @@ def opened(host: Host, options: ServeOptions) -> Iterator[JobService]:
 
 
 async def _served(service: JobService, options: ServeOptions, listener: socket.socket, say: int) -> None:
+    app = secured(create_app(service), options)
     config = uvicorn.Config(
-        secured(create_app(service), options),
+        Retelling(app, service.host.registry.surfaces.values()),
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=LAST_ANSWERS,

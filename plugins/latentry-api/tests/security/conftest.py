@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,8 +168,8 @@ def host() -> Iterator[Host]:
         yield host
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
+@contextmanager
+def servers() -> Iterator[Serve]:
     """Starts servers with options, and stops them afterwards."""
     started: list[tuple[uvicorn.Server, threading.Thread, socket.socket]] = []
 
@@ -198,3 +198,17 @@ def serve() -> Iterator[Serve]:
         thread.join(10)
         listener.close()
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers with options."""
+    with servers() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Running]:
+    """One server for all tests of a module that leave it as it was."""
+    with servers() as start:
+        yield start()

@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-EXTRA = ("job", "caller", "error")
+EXTRA = ("job", "caller", "error", "audit")
 TALKATIVE = ("alembic", "uvicorn")
 """Libraries that tell of their everyday work."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from latentry_api.logs import JsonLines
 from latentry_api.security import safe_media_type
 from latentry_api.security.door import one_meaning
 from latentry_api.security.refusing import AmbiguousRequest
@@ -169,7 +170,9 @@ def test_pictures_are_served_as_pictures(made: str) -> None:
 
 
 def _lines(caplog: pytest.LogCaptureFixture) -> list[Any]:
-    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "latentry.audit"]
+    written = [JsonLines().format(record) for record in caplog.records if record.name == "latentry.audit"]
+    assert "secret" not in "".join(written) or "a secret wish" in written[0]
+    return [json.loads(line)["audit"] for line in written]
 
 
 @pytest.mark.parametrize("wanted", [False, True])

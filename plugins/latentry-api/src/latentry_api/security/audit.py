@@ -1,6 +1,5 @@
-"""Write one line of JSON for each request: who, what, which job, how it ended; no prompts unless asked."""
+"""Log each request: who, what, which job, how it ended; no prompts unless asked for."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -14,7 +13,10 @@ NOTES = "latentry.audit"
 
 
 class Audit:
-    """Logs every request to `latentry.audit`, refused ones too, when it has ended."""
+    """Logs every request to `latentry.audit` when it has ended, refused ones too.
+
+    A record's field `audit` holds the facts, which a formatter of JSON writes.
+    """
 
     def __init__(self, app: App, options: SecurityOptions) -> None:
         self._app, self._with_prompts = app, options.log_prompts
@@ -33,7 +35,8 @@ class Audit:
             if not self._with_prompts:
                 notes.pop("prompt", None)
             seconds = round(time.perf_counter() - began, 6)
-            log.info("%s", json.dumps({**_line(scope), **counted.facts(), "seconds": seconds, **notes}))
+            facts = {**_line(scope), **counted.facts(), "seconds": seconds, **notes}
+            log.info("%(method)s %(route)s %(status)s", facts, extra={"audit": facts})
 
 
 def note(scope: Scope, **facts: Any) -> None:

@@ -1,10 +1,10 @@
 """Jobs over HTTP, on a started app with the toy."""
 
-import base64
 import hashlib
 import json
 
 import httpx
+import pytest
 
 from latentry_sdk import Host, Request
 
@@ -82,7 +82,14 @@ def test_an_option_out_of_range_names_the_plugin(client: httpx.Client) -> None:
     assert (answer.json()["field"], answer.json()["plugin"]) == ("contrast", "latentry_toy")
 
 
-def test_a_wish_of_a_path_as_model_is_refused(client: httpx.Client) -> None:
-    for model in ("/etc/passwd", "../model", base64.b64encode(b"x").decode()):
-        answer = client.post("/api/v1/jobs", json={**JOB, "model": model})
-        assert (answer.status_code, answer.json()["type"]) == (422, "urn:latentry:error:unknown_name")
+def test_an_unknown_option_is_refused_with_the_legal_ones(client: httpx.Client) -> None:
+    answer = client.post("/api/v1/jobs", json={**JOB, "options": {"toy": {"contrasts": 1}}})
+    assert (answer.status_code, answer.json()["legal"]) == (422, ["contrast"])
+    assert answer.json()["plugin"] == "latentry_toy"
+
+
+@pytest.mark.parametrize("model", ["/etc/passwd", "../model", "C:\\model", "\\\\host\\model", "m\0", "toy/"])
+def test_a_model_is_named_and_no_path_is_followed(client: httpx.Client, model: str) -> None:
+    answer = client.post("/api/v1/jobs", json={**JOB, "model": model})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:latentry:error:unknown_name")
+    assert answer.json()["legal"] == ["toy"]

@@ -52,10 +52,12 @@ class Hub:
         self._watchers: defaultdict[str, list[Watcher]] = defaultdict(list)
         self._previews: dict[str, Preview] = {}
         self._progress: dict[str, float] = {}
+        self.changes = 0
 
     def publish(self, job: str, news: News) -> None:
-        """Tell every watcher of the job; from any thread."""
+        """Tell every watcher of the job; from any thread. `changes` counts the changes in the store."""
         with self._lock:
+            self.changes += news is None
             if isinstance(news, Preview):
                 self._previews[job] = news
             watchers = tuple(self._watchers.get(job, ()))

@@ -18,6 +18,9 @@ from latentry_sdk.service import Draining, NotAllowed, UnknownJob
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:latentry:error:"
+KNOWN = "; known: "
+"""Stands before the legal names in the messages of the host."""
+
 STATUSES: Mapping[type[BaseException], int] = {
     NotJson: 400,
     NotAllowed: 403,
@@ -97,12 +100,12 @@ def explained(exc: Exception, host: Host) -> JSONResponse:
 
 
 def _details(exc: Exception, host: Host) -> Iterator[tuple[str, Any]]:
-    tables = list(vars(host.registry).values())
-    if unknown := next((one for one in tables if str(exc).startswith(f"unknown {one.kind} ")), None):
-        yield "legal", sorted(unknown)
+    if KNOWN in (text := str(exc)):
+        yield "legal", text.partition(KNOWN)[2].partition(";")[0].split(", ")
     if isinstance(exc, InvalidRequest) and isinstance(exc.__cause__, ValidationError):
         first = exc.__cause__.errors(include_url=False)[0]
         yield "field", ".".join(map(str, first["loc"]))[:200]
+        tables = list(vars(host.registry).values())
         yield from (("plugin", owner) for owner in _owners(exc.__cause__.title, tables))
         if expected := first.get("ctx", {}).get("expected"):
             yield "legal", [part.strip(" '") for part in str(expected).replace(" or ", ", ").split(",")]

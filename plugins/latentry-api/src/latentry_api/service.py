@@ -1,18 +1,20 @@
 """The server as its surfaces see it: rules first, then the queue."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from time import monotonic
-from typing import Any, get_args
+from typing import Any
 
 from anyio.to_thread import run_sync
 
 from latentry_api.dispatch import Dispatcher
 from latentry_api.hub import Hub
+from latentry_api.naming import check_models
+from latentry_api.recent import Recent
 from latentry_api.security import SecurityOptions, check_plan, check_wish
-from latentry_sdk import Host, Options, Preview, Reference, Request, UnknownName, parsed
+from latentry_sdk import Host, Preview, Request, parsed
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import ENDED, KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
 from latentry_sdk.service import Caller, Draining, UnknownJob, Wish
@@ -35,6 +37,10 @@ class JobService:
     dispatcher: Dispatcher
     timeouts: Timeouts
     limits: SecurityOptions
+    _recent: Recent = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_recent", Recent(lambda: self.hub.changes))
 
     def submit(self, wish: Wish, caller: Caller) -> QueuedJob:
         """Check limits, plan, keep the inputs and queue; raises `UserError`, `QueueFull` among them."""
@@ -43,7 +49,7 @@ class JobService:
             raise Draining("the server is about to stop", fix="try again in a minute")
         check_wish(wish, self.limits)
         request = parsed(Request, {**wish.request, "inputs": dict(wish.inputs)})
-        self._check_models(request)
+        check_models(request, self.host)
         plan = self.host.plan(request)
         check_plan(plan, self.limits)
         fields = request.model_dump(mode="json", exclude={"inputs"}, exclude_unset=True)
@@ -63,12 +69,13 @@ class JobService:
     def job(self, job: str, caller: Caller) -> QueuedJob:
         """The job; raises `UnknownJob` for one that the caller may not see."""
         caller.require("read")
-        found = self.queue.job(job)
-        if found is None or not caller.sees(found):
-            raise UnknownJob("there is no such job")
-        if found.status == "running":
-            return replace(found, progress=max(found.progress, self.hub.progress(job)))
-        return found
+        return self._seen(self._recent.read(job, self.queue.job), caller)
+
+    def recent(self, job: str, caller: Caller) -> QueuedJob | None:
+        """The same without waiting for a disk, or None where that is not possible."""
+        caller.require("read")
+        found = self._recent.get(job)
+        return self._seen(found, caller) if found else None
 
     def jobs(
         self, caller: Caller, *, statuses: Sequence[Status] = (), before: str | None = None, limit: int = 50
@@ -134,26 +141,12 @@ class JobService:
                         number = news.number
                         yield news
 
-    def _check_models(self, request: Request) -> None:
-        """Only listed models may be named, in options too, so that no client can look about the disk."""
-        listed = {entry.name for entry in self.host.models()}
-        for name in (request.model, *_models_in(request, self.host)):
-            if name is not None and name not in listed:
-                raise UnknownName("model", str(name), listed)
-
-
-def _models_in(request: Request, host: Host) -> Iterator[Any]:
-    """What the request's options name models by."""
-    registry = host.registry
-    for table in (registry.tasks, registry.stages, registry.samplers, registry.schedulers, registry.devices):
-        for owner in table.keys() & request.options.keys():
-            yield from _references(table[owner].options, request.options[owner])
-
-
-def _references(kind: type[Options], given: Mapping[str, Any]) -> Iterator[Any]:
-    for name, field in kind.model_fields.items():
-        if Reference in (field.annotation, *get_args(field.annotation)):
-            yield given.get(name)
+    def _seen(self, found: QueuedJob | None, caller: Caller) -> QueuedJob:
+        if found is None or not caller.sees(found):
+            raise UnknownJob("there is no such job")
+        if found.status == "running":
+            return replace(found, progress=max(found.progress, self.hub.progress(found.id)))
+        return found
 
 
 def _fingerprint(fields: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

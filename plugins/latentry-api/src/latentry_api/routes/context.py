@@ -9,12 +9,12 @@ from latentry_api.service import JobService
 from latentry_sdk.service import Caller, caller_of
 
 
-def _service(request: Request) -> JobService:
+async def _service(request: Request) -> JobService:
     service: JobService = request.app.state.service
     return service
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     return caller_of(request)
 
 

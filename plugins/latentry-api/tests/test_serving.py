@@ -1,7 +1,12 @@
 """`latentry serve` as people start it: a process of its own, with worker processes."""
 
 import json
+import os
+import signal
+import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +20,8 @@ pytestmark = pytest.mark.slow
 TOY = {"LATENTRY_PLUGINS": "api,store-sql,workers,toy"}
 JOB = {"task": "toy", "prompt": "a cross", "steps": 5, "seed": 3}
 LONG = {**JOB, "steps": 1000, "batch": 64, "width": 8, "height": 8}
+
+ENDLESS = {**LONG, "sampler": "toy_ancestral"}
 
 
 def submitted(client: httpx.Client, job: dict[str, Any], wait: float = 0) -> dict[str, Any]:
@@ -66,6 +73,39 @@ def test_a_job_that_does_not_end_in_time_goes_back_and_is_not_counted(serve: Cal
     again = serve(**TOY)
     done = when(again.client, running, "done")
     assert done["attempts"] == 1
+
+
+def test_a_second_signal_ends_the_wait(serve: Callable[..., Any]) -> None:
+    started = serve("--drain-seconds", "600", **TOY)
+    running = submitted(started.client, ENDLESS)["id"]
+    when(started.client, running, "running")
+    began = time.monotonic()
+    started.server.process.send_signal(signal.SIGINT)
+    _first_refusal(started.client)
+    assert started.server.stop()[0] == 0
+    assert time.monotonic() - began < 30
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(serve: Callable[..., Any], tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [
+            sys.executable,
+            "-m",
+            "latentry",
+            "serve",
+            "--port",
+            port,
+            "--data",
+            str(tmp_path / "data"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **TOY}, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"latentry: 127.0.0.1:{port} cannot be listened at: Address already in use; use another --port"
+    ]
 
 
 def test_logs_are_json_with_the_ids_of_jobs(serve: Callable[..., Any]) -> None:

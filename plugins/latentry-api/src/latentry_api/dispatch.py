@@ -116,7 +116,10 @@ class Dispatcher:
 
     def _run(self, claim: Claim) -> None:
         attempt = Attempt(self.host, self.queue, self.blobs, self.hub, claim)
-        self._attempts[attempt.id] = attempt
+        with self._changed:
+            self._attempts[attempt.id] = attempt
+            if self._draining:
+                attempt.stop("released")
         self.hub.publish(attempt.id, None)
         try:
             attempt.run(self.executor)

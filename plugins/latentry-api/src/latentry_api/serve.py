@@ -76,7 +76,7 @@ async def _served(service: JobService, options: ServeOptions, listener: socket.s
     )
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopping = asyncio.create_task(_asked_to_stop())
+    stopping = asyncio.create_task(_asked_to_stop(service.dispatcher))
     began = monotonic()
     while not (server.started and service.dispatcher.ready()) and monotonic() - began < PATIENCE:
         done, _ = await asyncio.wait([serving, stopping], timeout=GLANCE, return_when=asyncio.FIRST_COMPLETED)
@@ -90,11 +90,17 @@ async def _served(service: JobService, options: ServeOptions, listener: socket.s
     await serving
 
 
-async def _asked_to_stop() -> None:
-    """Return at the first SIGTERM or SIGINT."""
+async def _asked_to_stop(dispatcher: Dispatcher) -> None:
+    """Return at the first SIGTERM or SIGINT; the second one gives running jobs no more time."""
     stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            dispatcher.drain(0)
+        stop.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        asyncio.get_running_loop().add_signal_handler(name, asked)
     await stop.wait()
 
 

@@ -44,7 +44,7 @@ class JobService:
 
     def submit(self, wish: Wish, caller: Caller) -> QueuedJob:
         """Check limits, plan, keep the inputs and queue; raises `UserError`, `QueueFull` among them."""
-        caller.require("generate")
+        caller.require("admin" if wish.priority > 0 else "generate")
         if self.dispatcher.draining:
             raise Draining("the server is about to stop", fix="try again in a minute")
         check_wish(wish, self.limits)

@@ -74,8 +74,9 @@ async def job(
     """A job as it is now, or when it has ended; 304 where it is still as `If-None-Match` says."""
     if wait:
         return _answer(await service.ended(id, caller, seconds=wait), 200, match)
-    recent = service.recent(id, caller)
-    return _answer(recent or await run_in_threadpool(service.job, id, caller), 200, match)
+    if recent := service.recent(id, caller):
+        return _answer(recent, 200, match)
+    return _answer(await run_in_threadpool(service.job, id, caller), 200, match)
 
 
 @router.delete("/jobs/{id}", response_model=JobView, responses=problems(403, 404))

@@ -28,7 +28,7 @@ def postgresql_engine(address: str) -> Engine:
     """An engine for `postgresql://…`; raises `InvalidRequest` or `Unavailable`."""
     try:
         url = make_url(address)
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError) as exc:  # ValueError for a port that is no number
         raise InvalidRequest("LATENTRY_DATABASE_URL is no address of a database", fix=_EXAMPLE) from exc
     if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise InvalidRequest(f"LATENTRY_DATABASE_URL does not take {url.drivername!a}", fix=_EXAMPLE)

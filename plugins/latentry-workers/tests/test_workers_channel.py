@@ -32,7 +32,8 @@ MESSAGES = st.lists(
 def pair() -> Iterator[tuple[Channel, socket.socket]]:
     """A channel that waits two seconds, and the bare socket at its other end."""
     near, far = socket.socketpair()
-    channel = Channel(near, silence=2)
+    channel = Channel(near)
+    channel.expect(2)
     yield channel, far
     channel.close()
     far.close()
@@ -46,7 +47,8 @@ def test_messages_arrive_whole_however_their_bytes_are_cut(messages: list, cuts:
         frames = b"".join(struct.pack(">I", len(frame)) + frame for frame in map(packed, messages))
         sender = threading.Thread(target=send_cut, args=(far, frames, cuts))
         sender.start()
-        channel = Channel(near, silence=5)
+        channel = Channel(near)
+        channel.expect(20)
         assert [channel.receive() for _ in messages] == messages
         sender.join()
         far.close()
@@ -69,7 +71,8 @@ def test_garbage_is_refused_and_never_waited_for(garbage: bytes) -> None:
     with near, far:
         far.sendall(garbage)
         far.close()
-        channel = Channel(near, silence=5)
+        channel = Channel(near)
+        channel.expect(20)
         with pytest.raises(ChannelLost):
             receive_all(channel)
 
@@ -151,7 +154,8 @@ def test_a_message_without_end_is_not_sent(pair: tuple) -> None:
 def test_a_message_of_many_megabytes_arrives_from_several_threads_at_once() -> None:
     near, far = socket.socketpair()
     with near, far:
-        sender, receiver = Channel(near), Channel(far, silence=20)
+        sender, receiver = Channel(near), Channel(far)
+        receiver.expect(60)
         data = [bytes([index]) * (3 << 20) for index in range(4)]
         threads = [
             threading.Thread(target=sender.send, args=("big",), kwargs={"data": each}) for each in data

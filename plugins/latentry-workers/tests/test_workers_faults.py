@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 Opened = Callable[..., "Workshop"]
 CROSS = Request(task="toy", prompt="a cross", seed=1)
+SILENCE = 4
+"""Seconds: four beats, as this machine may be busy."""
+
 HOLD = "import ctypes; ctypes.PyDLL(None).sleep(100)"
 """A call that keeps the interpreter's lock: no other thread runs."""
 
@@ -75,7 +77,7 @@ def test_a_worker_killed_in_a_stage_is_named_with_the_signal(opened: Opened, sta
             process.kill()
 
     slow = Request(task="toy", prompt="a cross", seed=1, steps=1000, batch=8)
-    with pytest.raises(WorkerDied, match=r"^worker 'worker' was ended by SIGKILL$"):
+    with pytest.raises(WorkerDied, match=r"^worker 'worker' was ended by SIGKILL; if nobody ended it"):
         workshop.host.run(slow, on_event=kill)
     assert workshop.host.run(CROSS).artifacts
 
@@ -104,7 +106,7 @@ def test_a_worker_killed_while_it_starts_is_started_again(
 def test_a_stopped_worker_is_noticed_while_it_is_idle(
     opened: Opened, wait_until: Callable[..., None]
 ) -> None:
-    workshop = opened(silence=1.5)
+    workshop = opened(silence=SILENCE)
     (process,) = workshop.ready()
     process.suspend()
     wait_until(lambda: not workshop.executor.ready)
@@ -124,33 +126,21 @@ HANGS = {
 
 @pytest.mark.parametrize("hang", HANGS)
 def test_a_worker_that_hangs_is_ended_after_its_silence(opened: Opened, hang: str) -> None:
-    workshop = opened(silence=1.5)
+    workshop = opened(silence=SILENCE)
     workshop.ready()
     began = time.monotonic()
-    with pytest.raises(WorkerDied, match=r"^worker 'worker' did not answer for 1.5 s$"):
+    with pytest.raises(WorkerDied, match=rf"^worker 'worker' did not answer for {SILENCE} s$"):
         workshop.act(HANGS[hang])
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SILENCE + 5
     assert workshop.host.run(CROSS).artifacts
 
 
 def test_a_job_that_computes_for_long_is_not_taken_for_a_hang(opened: Opened) -> None:
-    workshop = opened(silence=1.5)
+    workshop = opened(silence=SILENCE)
     before = workshop.ready()
-    workshop.act("import time; end = time.monotonic() + 4\nwhile time.monotonic() < end: sum(range(1000))")
-    workshop.act("import time; time.sleep(4)")
+    workshop.act("import time; end = time.monotonic() + 6\nwhile time.monotonic() < end: sum(range(1000))")
+    workshop.act("import time; time.sleep(6)")
     assert workshop.ready() == before
-
-
-def test_a_worker_that_ends_again_and_again_is_started_ever_later(opened: Opened) -> None:
-    workshop = opened()
-    starts = []
-    for _ in range(4):
-        (process,) = workshop.ready()
-        starts.append(process.create_time())
-        process.kill()
-    waits = [later - sooner for sooner, later in pairwise(starts)]
-    assert waits[1] - waits[0] > 0.2
-    assert waits[2] - waits[1] > 0.4
 
 
 MEMORY = {

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from conftest import Workshop
 
 Opened = Callable[..., "Workshop"]
+SILENCE = 4
 CROSS = Request(task="toy", prompt="a cross", seed=1)
 OURS = version("latentry")
 GREETS = """
@@ -40,7 +42,7 @@ FAKES = {
         "import os, sys, time; os.write(int(sys.argv[-1]), b'SSH-2.0-server'); time.sleep(100)",
         r"announced a message of 1397966893 bytes before it was ready$",
     ),
-    "silent": ("import time; time.sleep(100)", r"did not answer for 1.5 s before it was ready$"),
+    "silent": ("import time; time.sleep(100)", r"did not answer for 4 s before it was ready$"),
     "ends": (
         "print('no such thing'); raise SystemExit(4)",
         r"ended with exit code 4 before it was ready: no such thing$",
@@ -49,7 +51,7 @@ FAKES = {
         GREETS
         + "channel.send('hello', protocol=1, latentry={version!r})\n"
         + "while True: time.sleep(0.1); channel.send('beat')",
-        r"took longer than 2 s before it was ready$",
+        r"took longer than 4 s before it was ready$",
     ),
 }
 
@@ -68,7 +70,7 @@ def test_a_worker_that_cannot_be_greeted_fails_the_job_in_one_line(
     opened: Opened, tmp_path: Path, kind: str
 ) -> None:
     source, reason = FAKES[kind]
-    workshop = opened(processes={"odd": {"python": fake(tmp_path, source)}}, silence=1.5, start=2)
+    workshop = opened(processes={"odd": {"python": fake(tmp_path, source)}}, silence=SILENCE, start=SILENCE)
     with pytest.raises(WorkerDied, match=rf"^worker 'odd' {reason}") as raised:
         workshop.host.run(CROSS)
     assert "\n" not in str(raised.value)
@@ -77,7 +79,15 @@ def test_a_worker_that_cannot_be_greeted_fails_the_job_in_one_line(
 
 def test_an_interpreter_that_is_not_there_is_named(opened: Opened) -> None:
     workshop = opened(processes={"gone": {"python": "/nowhere/python"}})
-    with pytest.raises(WorkerDied, match=r"^/nowhere/python cannot be started: No such file or directory$"):
+    with pytest.raises(
+        WorkerDied, match=r"^worker 'gone' cannot be started: .*No such file or directory: '/nowhere/python'$"
+    ):
+        workshop.host.run(CROSS)
+
+
+def test_an_interpreter_that_cannot_be_named_is_no_reason_to_wait_for_ever(opened: Opened) -> None:
+    workshop = opened(processes={"odd": {"python": "py\0thon"}})
+    with pytest.raises(WorkerDied, match=r"^worker 'odd' cannot be started: embedded null byte$"):
         workshop.host.run(CROSS)
 
 
@@ -104,3 +114,15 @@ def test_a_worker_is_tried_again_and_serves_once_it_can(opened: Opened, tmp_path
     later.chmod(0o755)
     workshop.ready()
     assert workshop.host.run(CROSS).artifacts
+
+
+def test_what_ends_again_and_again_is_started_ever_later(
+    opened: Opened, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    starts, script = tmp_path / "starts", tmp_path / "python"
+    script.write_text(f"#!/bin/sh\ndate +%s.%N >> {starts}\nexit 4\n")
+    script.chmod(0o755)
+    opened(processes={"worker": {"python": str(script)}})
+    wait_until(lambda: starts.is_file() and len(starts.read_text().splitlines()) >= 5)
+    pauses = [later - sooner for sooner, later in pairwise(map(float, starts.read_text().splitlines()))]
+    assert [pause >= least for pause, least in zip(pauses, (0.25, 0.5, 1, 2), strict=False)] == [True] * 4

@@ -35,14 +35,18 @@ class Unsendable(LatentryError):
 class Channel:
     """One end of a socket that carries messages; sending is safe from several threads, receiving from one.
 
-    `silence` is how many seconds the other side may take for the next bytes; None is for ever.
+    The other side may take for ever, until `expect` says otherwise.
     """
 
-    def __init__(self, end: socket.socket, *, silence: float | None = None) -> None:
-        end.settimeout(silence)
+    def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._silence = silence
+        self._silence: float | None = None
         self._sending = threading.Lock()
+
+    def expect(self, seconds: float) -> None:
+        """Take the other side for lost when its next bytes take longer, here or there."""
+        self._silence = seconds
+        self._socket.settimeout(seconds)
 
     def send(self, kind: str, **values: Any) -> None:
         """Send one message whole; raises `Unsendable` before the first byte, `ChannelLost` after."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import threading
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ class WorkersExecutor:
     """
 
     def __init__(self, host: Host) -> None:
+        if os.name != "posix":
+            raise Unavailable("worker processes need Linux or macOS", fix="choose the executor 'inline'")
         self._options = options_of(host)
         self._changed = threading.Condition()
         self._closed = False

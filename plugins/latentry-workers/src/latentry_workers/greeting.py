@@ -1,5 +1,6 @@
 """How host and worker make sure that they understand each other before the first job."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from latentry_sdk import Unavailable
 from latentry_workers.channel import Channel, ChannelLost
 from latentry_workers.options import WorkersOptions
 
+log = logging.getLogger("latentry.workers")
 PROTOCOL = 1
 """Raised with every change that an older worker or host would misunderstand."""
 
@@ -27,6 +29,7 @@ def greet(channel: Channel, name: str, options: WorkersOptions, config: Values) 
     Raises `Unavailable` for a worker of other versions, `ChannelLost` for one that is not ready in time.
     """
     deadline = monotonic() + options.start
+    channel.expect(options.start)
     hello = channel.receive()
     theirs, ours = {field: hello.get(field) for field in versions()}, versions()
     if theirs != ours:
@@ -35,7 +38,9 @@ def greet(channel: Channel, name: str, options: WorkersOptions, config: Values) 
             fix="install the same latentry and latentry-workers for both",
         )
     own = options.processes[name]
+    log.info("worker %r begins, on Python %s", name, hello.get("python"))
     channel.send("welcome", config=config, place=dict(own.place), nice=own.nice, warm=options.warm)
+    channel.expect(options.silence)
     while channel.receive()["kind"] != "ready":
         if monotonic() > deadline:
             raise ChannelLost(f"took longer than {options.start:g} s")

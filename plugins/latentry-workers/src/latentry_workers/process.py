@@ -6,9 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
-from latentry_sdk import Unavailable
 from latentry_workers.channel import Channel
 from latentry_workers.options import WorkerOptions
 from latentry_workers.output import Output
@@ -17,19 +16,14 @@ from latentry_workers.output import Output
 class WorkerProcess:
     """A process with a channel to it. The thread that makes one must live as long as the process does."""
 
-    def __init__(self, name: str, options: WorkerOptions, silence: float) -> None:
-        ours, theirs = socket.socketpair()
-        try:
+    def __init__(self, name: str, options: WorkerOptions) -> None:
+        with ExitStack() as undo:
+            ours, theirs = map(undo.enter_context, socket.socketpair())
             self._process = _started(options, theirs.fileno())
-        except OSError as exc:
-            ours.close()
-            raise Unavailable(
-                f"{options.python or sys.executable} cannot be started: {exc.strerror}"
-            ) from exc
-        finally:
             theirs.close()
+            undo.pop_all()
         assert self._process.stdout is not None
-        self.channel = Channel(ours, silence=silence)
+        self.channel = Channel(ours)
         self.output = Output(name, self._process.stdout)
 
     @property

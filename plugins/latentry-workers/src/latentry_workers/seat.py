@@ -19,6 +19,8 @@ FAREWELL = 5.0
 SOONEST, LATEST = 0.25, 30.0
 """Seconds until the next start after the first and after many bad ends in a row."""
 
+KILLED = "if nobody ended it, look in the system's log whether memory ran out"
+
 
 class Seat:
     """Where one worker sits, one process after the other.
@@ -95,10 +97,9 @@ class Seat:
     def _life(self) -> LatentryError:
         """A process from start to end; why it ended."""
         try:
-            process = WorkerProcess(self.name, self.own, self._options.silence)
-        except Unavailable as exc:
-            return exc
-        self._process = process
+            self._process = process = WorkerProcess(self.name, self.own)
+        except Exception as exc:  # no memory, no descriptor, no thread left: it may be better later
+            return WorkerDied(f"worker {self.name!r} cannot be started: {exc}")
         try:
             if not self._closed.is_set():
                 greet(process.channel, self.name, self._options, self._config)
@@ -106,7 +107,7 @@ class Seat:
                 self._listen(process.channel)
         except Exception as exc:  # what a process sends can be anything
             return self._reason(exc, process.end(), process)
-        return WorkerDied(f"worker {self.name!r} {process.end()}")
+        return WorkerDied(f"worker {self.name!r} {process.end()} as it was closed")
 
     def _begin(self) -> None:
         with self._changed:
@@ -130,7 +131,9 @@ class Seat:
         wrong = exc.message if isinstance(exc, LatentryError) else f"sent what is wrong: {exc!r:.200}"
         what = how if isinstance(exc, ChannelClosed) else wrong
         if self._ready:
-            return WorkerDied(f"worker {self.name!r} {what}")
+            return WorkerDied(
+                f"worker {self.name!r} {what}", fix=KILLED if what.endswith("SIGKILL") else None
+            )
         said = f": {process.output.last[-1]}" if process.output.last else ""
         return WorkerDied(f"worker {self.name!r} {what} before it was ready{said}")
 

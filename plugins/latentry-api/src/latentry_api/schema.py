@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from latentry_api.problems import Problem
-from latentry_api.wishes import BlobInput, JobOptions
+from latentry_api.wishes import BlobInput, JobOptions, UrlInput
 from latentry_sdk import Host, Options, Request
 
 REF = "#/components/schemas/{model}"
@@ -62,11 +62,11 @@ def job_request(host: Host, schemas: Schema) -> Schema:
 
 
 def _inputs(host: Host, schemas: Schema) -> Schema:
-    """Each input that a task takes: base64, a data: URL, or the digest of what was sent before."""
-    schemas["BlobInput"] = _model(BlobInput, "BlobInput", schemas)
-    given = {
-        "anyOf": [{"type": "string", "contentEncoding": "base64"}, {"$ref": REF.format(model="BlobInput")}]
-    }
+    """Each input that a task takes: base64, a data: URL, the digest of what was sent before, or a URL."""
+    kinds = {kind.__name__: _model(kind, kind.__name__, schemas) for kind in (BlobInput, UrlInput)}
+    schemas.update(kinds)
+    refs = [{"$ref": REF.format(model=name)} for name in kinds]
+    given = {"anyOf": [{"type": "string", "contentEncoding": "base64"}, *refs]}
     inputs = {one.name: one.description for task in host.registry.tasks.values() for one in task.inputs}
     properties = {name: {**given, "description": text} for name, text in inputs.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False, "default": {}}

@@ -1,6 +1,6 @@
 """Read a job from the JSON that a client sends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,6 +13,9 @@ from latentry_sdk.service import Wish
 from latentry_sdk.sources import from_base64
 
 MOST_INPUTS = 64
+Fetch = Callable[[str], bytes]
+"""Gives the picture at a URL, or refuses."""
+
 OWN = ("inputs", "priority", "timeouts")
 
 
@@ -37,14 +40,20 @@ class BlobInput(Options):
     blob: str = Field(pattern="^[0-9a-f]{64}$", description="The digest that `POST /api/v1/blobs` gave")
 
 
-def wish_of(body: bytes, blobs: Blobs, key: str | None) -> Wish:
+class UrlInput(Options):
+    """A picture on the public internet, where the server was started with `--fetch-urls`."""
+
+    url: str = Field(max_length=4096, description="An address of http or https")
+
+
+def wish_of(body: bytes, blobs: Blobs, fetch: Fetch, key: str | None) -> Wish:
     """The job that a body asks for; `NotJson`, `InvalidRequest` or `InvalidInput` where it is none."""
     fields = _object(body)
     own = parsed(JobOptions, {name: fields[name] for name in OWN[1:] if name in fields})
     given = fields.get("inputs", {})
     if not isinstance(given, dict) or len(given) > MOST_INPUTS:
         raise InvalidRequest(f"inputs: an object with at most {MOST_INPUTS} inputs by name is wanted")
-    inputs = {str(name): _bytes(value, f"inputs.{name[:80]}", blobs) for name, value in given.items()}
+    inputs = {str(name): _bytes(value, f"inputs.{name[:80]}", blobs, fetch) for name, value in given.items()}
     request = {name: value for name, value in fields.items() if name not in OWN}
     return Wish(request, inputs, own.priority, key, Timeouts(**dict(own.timeouts)))
 
@@ -59,9 +68,11 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _bytes(given: Any, name: str, blobs: Blobs) -> bytes:
+def _bytes(given: Any, name: str, blobs: Blobs, fetch: Fetch) -> bytes:
+    if isinstance(given, dict) and "url" in given:
+        return fetch(parsed(UrlInput, given, where=f"{name}: ").url)
     if isinstance(given, dict):
         return blobs.read(parsed(BlobInput, given, where=f"{name}: ").blob)
     if not isinstance(given, str):
-        raise InvalidInput(f'{name} is neither base64 nor {{"blob": digest}}')
+        raise InvalidInput(f'{name} is neither base64, {{"blob": digest}} nor {{"url": address}}')
     return from_base64(given, name)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from latentry_api.security import SecurityOptions, fetcher
+from latentry_api.security import Fetcher, SecurityOptions
 from latentry_api.security.addresses import is_public, resolved
 from latentry_api.security.connecting import NotPublic
 from latentry_api.security.fetching import FetchLimits, NotFetched, guarded_fetch
@@ -380,6 +380,25 @@ def test_the_resolver_gives_addresses_that_can_be_checked() -> None:
 
 def test_urls_are_not_taken_unless_the_server_was_told_to() -> None:
     with pytest.raises(Unavailable, match="takes no URLs"):
-        fetcher(SecurityOptions())("http://example.org/a.png")
+        Fetcher(SecurityOptions())("http://example.org/a.png")
     with pytest.raises(NotPublic):
-        fetcher(SecurityOptions(fetch_urls=True))("http://127.0.0.1/a.png")
+        Fetcher(SecurityOptions(fetch_urls=True))("http://127.0.0.1/a.png")
+
+
+def test_the_urls_of_one_request_share_its_bytes_and_its_time(site: Any, monkeypatch: Any) -> None:
+    server = site("127.0.0.1")
+    given: list[FetchLimits] = []
+
+    def allowing(url: str, bounds: FetchLimits) -> bytes:
+        given.append(bounds)
+        time.sleep(0.1)
+        return guarded_fetch(url, limits(server, size=bounds.size), permit=only("127.0.0.1"))
+
+    monkeypatch.setattr("latentry_api.security.fetching.guarded_fetch", allowing)
+    fetch = Fetcher(SecurityOptions(fetch_urls=True, body_megabytes=0.0025, fetch_seconds=10))
+    url = f"http://127.0.0.1:{server.server_port}/picture"
+    assert fetch(url) == fetch(url) == PICTURE
+    assert [bounds.size for bounds in given] == [2500, 2500 - len(PICTURE)]
+    assert given[1].seconds <= given[0].seconds - 0.1
+    with pytest.raises(NotFetched, match="MB"):
+        fetch(url)

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from latentry_api.problems import problem
 from latentry_api.routes.context import CallerHere, ServiceHere, problems
-from latentry_api.security import note
+from latentry_api.security import Fetcher, note
 from latentry_api.service import JobService
 from latentry_api.views import ROOT, JobsView, JobView, job_view, page
 from latentry_api.wishes import wish_of
@@ -92,7 +92,8 @@ def retry(id: str, service: ServiceHere, caller: CallerHere) -> Response:  # noq
 
 
 def _submitted(service: JobService, body: bytes, key: str | None, caller: Caller) -> QueuedJob:
-    return service.submit(wish_of(body, service.blobs, key), caller)
+    caller.require("generate")  # before anything is fetched for them
+    return service.submit(wish_of(body, service.blobs, Fetcher(service.limits), key), caller)
 
 
 def _answer(job: QueuedJob, status: int, match: str | None = None) -> Response:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,16 +40,21 @@ class FetchLimits:
     ports: frozenset[int] = frozenset(USUAL_PORTS.values())
 
 
-def fetcher(options: SecurityOptions) -> Callable[[str], bytes]:
-    """What turns a URL of a request into bytes: an error, unless the server was told to fetch."""
-    limits = FetchLimits(int(options.body_megabytes * 1_000_000), options.fetch_seconds)
+class Fetcher:
+    """Turns the URLs of one request into bytes; they share its bytes and its time."""
 
-    def fetch(url: str) -> bytes:
-        if not options.fetch_urls:
+    def __init__(self, options: SecurityOptions) -> None:
+        self._allowed = options.fetch_urls
+        self._bytes = int(options.body_megabytes * 1_000_000)
+        self._until = time.monotonic() + options.fetch_seconds
+
+    def __call__(self, url: str) -> bytes:
+        """The bytes of a picture; `Unavailable` unless the server was told to fetch."""
+        if not self._allowed:
             raise Unavailable("this server takes no URLs", fix="send the picture itself")
-        return guarded_fetch(url, limits)
-
-    return fetch
+        data = guarded_fetch(url, FetchLimits(self._bytes, max(0.0, self._until - time.monotonic())))
+        self._bytes -= len(data)
+        return data
 
 
 def guarded_fetch(
@@ -70,7 +74,7 @@ def guarded_fetch(
         with httpcore2.ConnectionPool(network_backend=backend, max_keepalive_connections=0) as pool:
             return _followed(pool, _checked(url, limits), limits)
     except (httpcore2.TimeoutException, TimeoutError) as exc:
-        raise NotFetched(f"this URL gave no picture in {limits.seconds:g} s") from exc
+        raise NotFetched(f"this URL gave no picture in {limits.seconds:.1f} s") from exc
     except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as exc:
         raise NotFetched("this URL cannot be fetched") from exc
 
@@ -110,7 +114,7 @@ def _picture(answer: "Response", limits: FetchLimits) -> bytes:
     for piece in answer.iter_stream():
         data += piece
         if len(data) > limits.size:
-            raise NotFetched(f"the picture at this URL has more than {limits.size / 1e6:g} MB")
+            raise NotFetched(f"the picture at this URL has more than {limits.size / 1e6:.1f} MB")
     return bytes(data)
 
 

@@ -24,12 +24,21 @@ HEAVY = (
 REPORT = f"\nimport sys; print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
 """Appended to a program: its last line on stderr is a list of what it imported."""
 
+MOUNTED = """
+from latentry import Host
+from latentry_sdk.service import MountedSurface
+host = Host()
+mounted = [one for one in host.registry.surfaces.values() if isinstance(one, MountedSurface)]
+assert [surface.mount({service}) for surface in mounted]
+""".format(service='type("Service", (), {"host": host})()')
+
 IMPORTS = {
     "the kernel": "import latentry",
     "the sdk": "import latentry_sdk",
     "a host with all plugins": "from latentry import Host; host = Host()",
     "the devices": "from latentry import Host; assert Host().devices()",
     "the models": "from latentry import Host; assert Host().models()",
+    "the surfaces of a server": MOUNTED,
 }
 
 PLAN = """

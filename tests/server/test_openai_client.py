@@ -224,6 +224,27 @@ def test_a_client_that_leaves_stops_its_job(server: "Started") -> None:
     assert server.get(f"/jobs/{newest}", wait=20)["status"] == "cancelled"
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system does not tell")
+def test_the_host_has_loaded_no_tensor_library_and_no_pillow(client: OpenAI, server: "Started") -> None:
+    client.images.generate(prompt=APPLE, extra_body={"steps": 1})
+    host = server.server.process.pid
+    assert loaded_by(host) == set()
+    (worker,) = children(host)
+    assert loaded_by(int(worker)) == {"torch", "numpy", "PIL"}
+
+
+def children(parent: int) -> list[str]:
+    """The processes that any thread of a process has started."""
+    files = Path(f"/proc/{parent}/task").glob("*/children")
+    return [child for file in files for child in file.read_text().split()]
+
+
+def loaded_by(process: int) -> set[str]:
+    """Which of these libraries have code in the memory of a process."""
+    maps = Path(f"/proc/{process}/maps").read_text(encoding="utf-8")
+    return {name for name in ("torch", "numpy", "PIL") if f"/{name}/" in maps}
+
+
 def test_a_full_queue_is_a_rate_limit(serve: "Callable[..., Started]") -> None:
     server = serve(LATENTRY_QUEUE_LIMIT="1")
     slow = {"task": "txt2img", "prompt": APPLE, "steps": 1000}

@@ -186,6 +186,6 @@ def test_the_audit_log_says_who_did_what_and_prompts_only_if_asked(
     done, refused = _lines(caplog)
     assert done.pop("seconds") >= 0
     prompt = {"prompt": "a secret wish"} if wanted else {}
-    assert done == {"who": "", "address": "127.0.0.1", "method": "POST", "route": "/jobs", "status": 200,
+    assert done == {"who": "", "address": "127.0.0.1", "method": "POST", "path": "/jobs", "status": 200,
                     "bytes_in": 2, "bytes_out": len(found.body), "job": "j-1"} | prompt  # fmt: skip
     assert (refused["who"], refused["status"]) == (None, 403)

@@ -38,6 +38,8 @@ async def submit(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return problem(415, "unsupported_media_type", "the body is to be application/json")
+    if wait:
+        caller.require("read")  # before the job is taken, which the answer will tell of
     job = await run_in_threadpool(_submitted, service, await request.body(), key, caller)
     note(request.scope, job=job.id, prompt=job.submission.request.get("prompt"))
     if wait:

@@ -36,7 +36,7 @@ class Audit:
                 notes.pop("prompt", None)
             seconds = round(time.perf_counter() - began, 6)
             facts = {**_line(scope), **counted.facts(), "seconds": seconds, **notes}
-            log.info("%(method)s %(route)s %(status)s", facts, extra={"audit": facts})
+            log.info("%(method)s %(path)s %(status)s", facts, extra={"audit": facts})
 
 
 def note(scope: Scope, **facts: Any) -> None:
@@ -45,12 +45,12 @@ def note(scope: Scope, **facts: Any) -> None:
 
 
 def _line(scope: Scope) -> Mapping[str, Any]:
-    caller, route = scope.get("latentry.caller"), scope.get("route")
+    caller = scope.get("latentry.caller")
     return {
         "who": caller.name if caller else None,
         "address": address(scope),
         "method": scope.get("method", "WEBSOCKET"),
-        "route": getattr(route, "path", None) or scope["path"][:200],
+        "path": scope["path"][:200],
     }
 
 

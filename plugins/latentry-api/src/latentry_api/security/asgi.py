@@ -1,6 +1,7 @@
 """The few ASGI words that the layers share."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -37,9 +38,13 @@ def has_body(scope: Scope) -> bool:
 
 def address(scope: Scope) -> str:
     """The caller's address; of IPv6 the network of 64 bits, which one machine has as a whole."""
-    host = (scope.get("client") or ("",))[0]
+    return _network((scope.get("client") or ("",))[0])
+
+
+@lru_cache(maxsize=4096)  # parsing one takes as long as all other rules together
+def _network(host: str) -> str:
     if not is_address(host):
-        return str(host)
+        return host
     found = ip_address(host)
     if isinstance(found, IPv6Address):
         return str(found.ipv4_mapped or ip_network((found, 64), strict=False))

@@ -1,4 +1,4 @@
-"""Four times the text takes about four times as long, whatever it is made of."""
+"""A megabyte is read in about a second, and four times the text takes about four times as long."""
 
 from collections.abc import Callable
 from random import Random
@@ -17,10 +17,35 @@ GROWTH = 10
 UNITS = (
     "(", ")", "[", "]", "()", "[]", "([", "(]", "[)", "(a", "[a", "a)", "a]", "[[a]]", "(a:1.2)", "(b:-1)",
     "(((a:1.2):1.3)", "[a:", "[a|", "[a|b]", "[a:b:3]", "[a::1]", "[a|b][a|b|c]", "[(a:1.1)|b]", "a(b[c]d)e",
+    "[|]", "[:[:1]:1]", "[:5][::7][a|b][a|b|c]",
     "{", "}", "{a|b}", "{a|b|{c|d}}", "\\", "\\(", "\\[a\\]", ":", ": ", ":1)", "1", "a:1 ", "BREAK ",
 )  # fmt: skip
-LONG = {"digits": (":", "1"), "spaces": ("(a:", " "), "when": ("[a:", "1"), "deep": ("[" * 49, "[a|b]")}
+LONG = {
+    "digits": (":", "1"),
+    "spaces": ("(a:", " "),
+    "when": ("[a:", "1"),
+    "deep": ("[" * 49, "[a|b]"),
+    "ends": ("[" * 50, ")"),
+}
 """A beginning, and what is repeated after it."""
+
+MEGABYTE = 1 << 20
+MOST_SECONDS = 2.0
+"""Of the processor, for a megabyte: thrice what the slowest takes, so that a loaded machine holds it, too."""
+
+SLOWEST = {
+    "weights": ("(]", "[a]b", "a(b[c]d)e", "(a", "[[|]|]", "(a:2)[b|c]"),
+    "schedules": (
+        "[|]",
+        "[:1]",
+        "[[|]|]",
+        "[:[:1]:1]",
+        "[a::1]",
+        "[a|b|c|d][a|b|c|d|e]",
+        "[:5][::7][a|b][a|b|c]",
+    ),
+    "choices": ("{|}", "{a|b|{c|d}}"),
+}
 
 READERS: dict[str, Callable[[str], object]] = {
     "weights": weighted,
@@ -44,6 +69,11 @@ def best(read: Callable[[str], object], text: str) -> float:
 def test_time_grows_with_the_length_alone(reader: str, start: str, unit: str) -> None:
     small, large = (start + (unit * size)[:size] + ("]" if start else "") for size in (SMALL, 4 * SMALL))
     assert best(READERS[reader], large) < GROWTH * max(best(READERS[reader], small), 0.005)
+
+
+@pytest.mark.parametrize(("reader", "unit"), [(each, unit) for each in READERS for unit in SLOWEST[each]])
+def test_a_megabyte_is_read_in_bounded_time(reader: str, unit: str) -> None:
+    assert best(READERS[reader], (unit * MEGABYTE)[:MEGABYTE]) < MOST_SECONDS
 
 
 @pytest.mark.parametrize("text", [r"\abc", r"a\bc", r"(\d)", "\\"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from latentry.state import Key
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """A run of text and how much it counts: 1 as written, 0 not at all."""
 

@@ -1,11 +1,11 @@
 """Weights in brackets, as AUTOMATIC1111 reads them: `(more)`, `[less]`, `(so much:1.3)`, `BREAK`."""
 
 import re
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import accumulate, groupby
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate, compress, pairwise
 from math import exp, log
-from operator import add, itemgetter
+from operator import add, mul, ne
 
 from latentry_sdk import Prompt, Span
 
@@ -25,81 +25,10 @@ WEIGHT = r":\s*+[+-]?(?:\d++\.?\d*+|\.\d++)\s*+\)"
 PLAIN = rf"(?:[^\\()\[\]:]++|(?!{ESCAPED})\\|(?!{WEIGHT}):)++"
 TOKEN = re.compile(rf"{PLAIN}|\(+|\)+|\[+|\]+|{ESCAPED}|{WEIGHT}")
 BREAK = re.compile(r"\bBREAK\b")
-OPENS = {")": "(", "]": "["}
-STEPS = {"(": 1, "[": -1}
 
 
-@dataclass
-class _Reader:
-    """Text so far, and what multiplies each: its `levels` in steps of 1.1, and explicit weights.
-
-    `open` has the brackets that are not closed, by kind: (index of the first text inside, how many).
-    """
-
-    texts: list[str] = field(default_factory=list)
-    levels: list[int] = field(default_factory=list)
-    open: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {"(": [], "[": []})
-    explicit: list[tuple[int, int, float]] = field(default_factory=list)
-
-    def read(self, text: str) -> None:
-        """Take in a prompt. A bracket counts from where it opens, so one without an end needs no more."""
-        texts, levels, level = self.texts, self.levels, 0
-        for token in TOKEN.findall(text):
-            kind = token[0]
-            if kind in STEPS:
-                self.open[kind].append((len(texts), len(token)))
-                level += STEPS[kind] * len(token)
-                continue
-            if kind in OPENS:
-                closed = self.close(OPENS[kind], len(token))
-                level -= STEPS[OPENS[kind]] * closed
-                token = token[closed:]
-            elif kind == ":" and token[-1] == ")" and self.open["("]:
-                self.explicit.append((self.innermost(), len(texts), float(token[1:-1])))
-                level -= 1
-                continue
-            elif kind == "\\" and token[1:] in ESCAPABLE:
-                token = token[1]
-            if token:
-                texts.append(token)
-                levels.append(level)
-
-    def close(self, kind: str, count: int) -> int:
-        """Close the last `count` brackets of a kind; gives how many of them were open."""
-        stack, left = self.open[kind], count
-        while left and stack:
-            start, opened = stack.pop()
-            if opened > left:
-                stack.append((start, opened - left))
-            left -= min(left, opened)
-        return count - left
-
-    def innermost(self) -> int:
-        """Close the last round bracket; gives the index of the first text inside."""
-        start, count = self.open["("].pop()
-        if count > 1:
-            self.open["("].append((start, count - 1))
-        return start
-
-    def weights(self) -> list[float]:
-        """The weight of each text: the product of all that is around it."""
-        if not self.explicit:
-            return [_weight(level * STEP) for level in self.levels]
-        count = len(self.texts) + 1
-        sizes, steps, signs, zeros = [0.0] * count, [0] * count, [0] * count, [0] * count
-        for start, end, weight in self.explicit:
-            for index, way in ((start, 1), (end, -1)):
-                sizes[index] += way * (log(abs(weight)) if weight else 0.0)
-                steps[index] -= way  # an explicit weight stands in for its bracket's step
-                signs[index] += way * (weight < 0)
-                zeros[index] += way * (weight == 0)
-        levels = map(add, accumulate(steps), self.levels)
-        logs = (size + level * STEP for size, level in zip(accumulate(sizes), levels, strict=False))
-        marks = zip(accumulate(signs), accumulate(zeros), strict=True)
-        return [
-            0.0 if zero else _weight(log_weight) * (-1 if sign % 2 else 1)
-            for log_weight, (sign, zero) in zip(logs, marks, strict=False)
-        ]
+Explicit = tuple[int, int, float]
+"""A weight in numbers: the index of the first text that has it, of the first after it, and the weight."""
 
 
 def weighted(text: str) -> Prompt:
@@ -107,25 +36,89 @@ def weighted(text: str) -> Prompt:
 
     A bracket that is never closed reaches to the end; a closing one that opens nowhere is text.
     """
-    reader = _Reader()
-    reader.read(text)
-    return _chunks(reader.texts, reader.weights())
+    texts, levels, explicit = _read(text)
+    weights = _sizes(_logarithms(levels, explicit))
+    if any(weight <= 0 for *_, weight in explicit):
+        weights = [*map(mul, weights, _signs(len(texts), explicit))]
+    return _chunks(texts, weights)
 
 
-@lru_cache(1024)
-def _weight(size: float) -> float:
-    """The weight whose logarithm this is, in its bounds."""
-    if size >= LOG_LARGEST:
-        return LARGEST
-    return round(exp(size), 8) if size > SMALLEST else 0.0
+def _read(text: str) -> tuple[list[str], list[int], list[Explicit]]:
+    """The texts, how many steps of 1.1 each is up, and the explicit weights, in the order in which they end.
+
+    A bracket counts from where it opens, so one without an end needs no more. A round one is known by the
+    index of the first text inside, since a weight may end it; of the square ones their number is enough.
+    """
+    texts, levels, explicit = list[str](), list[int](), list[Explicit]()
+    rounds, squares = list[int](), 0
+    for token in TOKEN.findall(text):
+        kind, closed = token[0], 0
+        if kind == "[":
+            squares += len(token)
+            continue
+        if kind == "(":
+            rounds += [len(texts)] * len(token)
+            continue
+        if kind == "]":
+            closed = min(len(token), squares)
+            squares -= closed
+        elif kind == ")":
+            closed = min(len(token), len(rounds))
+            del rounds[len(rounds) - closed :]
+        elif kind == ":" and token[-1] == ")" and rounds:
+            explicit.append((rounds.pop(), len(texts), float(token[1:-1])))
+            continue
+        elif kind == "\\" and token[1:] in ESCAPABLE:
+            closed = 1
+        if rest := token[closed:]:
+            texts.append(rest)
+            levels.append(len(rounds) - squares)
+    return texts, levels, explicit
 
 
-def _chunks(texts: list[str], weights: list[float]) -> Prompt:
+def _logarithms(levels: Sequence[int], explicit: Sequence[Explicit]) -> list[float]:
+    """The logarithm of the size of each text's weight: the sum of all that is around it."""
+    if not explicit:
+        return [level * STEP for level in levels]
+    sizes, steps = [0.0] * (len(levels) + 1), [0] * (len(levels) + 1)
+    for start, end, weight in explicit:
+        size = log(abs(weight)) if weight else 0.0
+        sizes[start] += size
+        sizes[end] -= size
+        steps[start] -= 1  # an explicit weight stands in for its bracket's step
+        steps[end] += 1
+    whole = map(add, accumulate(steps), levels)
+    return [size + level * STEP for size, level in zip(accumulate(sizes), whole, strict=False)]
+
+
+def _signs(count: int, explicit: Sequence[Explicit]) -> list[int]:
+    """What multiplies the weights of `count` texts: 0 within a zero, -1 within an odd number of negatives."""
+    negatives, zeros = [0] * (count + 1), [0] * (count + 1)
+    for start, end, weight in explicit:
+        for counted, found in ((negatives, weight < 0), (zeros, weight == 0)):
+            counted[start] += found
+            counted[end] -= found
+    pairs = zip(accumulate(negatives), accumulate(zeros), strict=True)
+    return [0 if zero else -1 if negative % 2 else 1 for negative, zero in pairs]
+
+
+def _sizes(logarithms: Sequence[float]) -> list[float]:
+    """The sizes that these are the logarithms of, in their bounds."""
+    low, high = SMALLEST, LOG_LARGEST
+    bounded = [low if size < low else high if size > high else size for size in logarithms]
+    known = {size: round(exp(size), 8) for size in set(bounded)}
+    return [known[size] for size in bounded]
+
+
+def _chunks(texts: Sequence[str], weights: Sequence[float]) -> Prompt:
+    """Neighbours of one weight are joined first, since a BREAK may lie across them."""
+    starts = [*compress(range(len(texts)), map(ne, weights, [None, *weights]))]
     chunks: list[list[Span]] = [[]]
-    for weight, run in groupby(zip(weights, texts, strict=True), key=itemgetter(0)):
-        text = "".join([text for _, text in run])
+    span = cache(Span)  # one for all alike
+    for start, end in pairwise([*starts, len(texts)]):
+        text, weight = "".join(texts[start:end]), weights[start]
         if "BREAK" not in text:
-            chunks[-1].append(Span(text, weight))
+            chunks[-1].append(span(text, weight))
             continue
         parts = BREAK.split(text)
         for index, part in enumerate(parts):
@@ -135,5 +128,5 @@ def _chunks(texts: list[str], weights: list[float]) -> Prompt:
             if index < len(parts) - 1:
                 part = part.rstrip()
             if part:
-                chunks[-1].append(Span(part, weight))
+                chunks[-1].append(span(part, weight))
     return tuple(map(tuple, chunks))

@@ -1,156 +1,120 @@
-"""Text that changes while sampling: `[before:after:when]`, `[from:when]`, `[until::when]`, `[odd|even]`."""
+"""Text that changes while sampling: `[before:after:when]`, `[from:when]`, `[until::when]`, `[odd|even]`.
+
+A set of steps is an integer here, whose bit 0 stands for the first step. What is inside several brackets is
+shown at the steps that all of their sets have.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
 
 TOKEN = re.compile(r"(?:\\.|[^\\()\[\]:|]++)++|[()\[\]:|]|\\", re.DOTALL)
-SPECIAL = frozenset("()[]:|")
 NUMBER = re.compile(r"\s*+[+-]?(?:\d++\.?\d*+|\.\d++)\s*+")
 """What is matched is never given back, so it takes linear time."""
 
-BRACKETS = {"]": "[", ")": "("}
+OPENS = {"]": "[", ")": "("}
+MARKS = frozenset(":|")
+TIMED = frozenset({"[:]", "[::]"})
 DEEPEST = 50
 """Brackets nested deeper are text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """`before` up to step `when`, then `after`; below 1, `when` is a fraction of the steps."""
-
-    before: "Nodes"
-    after: "Nodes"
-    when: float
-
-    @property
-    def inside(self) -> "tuple[Nodes, ...]":
-        """All that it may be."""
-        return self.before, self.after
-
-    def at(self, step: int, steps: int) -> "Nodes":
-        """What it is at a step."""
-        return self.before if step <= self.last(steps) else self.after
-
-    def last(self, steps: int) -> int:
-        """The last step of `before`."""
-        return int(self.when * steps) if self.when < 1 else int(min(self.when, steps))
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """One of `inside` a step, in turn."""
-
-    inside: "tuple[Nodes, ...]"
-
-    def at(self, step: int, _steps: int) -> "Nodes":
-        """What it is at a step."""
-        return self.inside[(step - 1) % len(self.inside)]
-
-
-Node = str | Switch | Turns
-Nodes = tuple[Node, ...]
-
-
-@dataclass(slots=True)
-class _Open:
-    """A bracket that is not closed yet: its parts so far, and what stands between them."""
-
-    bracket: str
-    parts: list[list[Node]] = field(default_factory=lambda: [[]])
-    marks: list[str] = field(default_factory=list)
-
-    def literally(self, end: str = "") -> list[Node]:
-        """What it is when it turns out to be text."""
-        nodes: list[Node] = [self.bracket, *self.parts[0]]
-        for mark, part in zip(self.marks, self.parts[1:], strict=True):
-            nodes += [mark, *part]
-        return [*nodes, end]
-
-    def closed(self, end: str) -> list[Node]:
-        """What it is when it ends."""
-        if self.bracket == "[" and self.marks:
-            parts = [tuple(part) for part in self.parts]
-            if ":" not in self.marks:
-                return [Turns(tuple(parts))]
-            if self.marks in ([":"], [":", ":"]) and (when := _number(parts[-1])) is not None:
-                return [Switch((), parts[0], when) if len(parts) == 2 else Switch(parts[0], parts[1], when)]
-        return self.literally(end)
-
-
 def timeline(text: str, steps: int) -> Sequence[tuple[int, str]]:
     """`text` for each stretch of `steps`: (last step, text). What is no schedule stays as it is."""
-    nodes = parse(text)
-    lasts, turns = _changes(nodes, steps)
-    known: dict[tuple[int, ...], str] = {}
+    if not ("[" in text and "]" in text and (":" in text or "|" in text)):
+        return [(steps, text)]  # there can be no schedule
     found: list[tuple[int, str]] = []
-    for step in range(1, steps + 1) if turns else sorted({*lasts, steps}):
-        alike = (sum(last < step for last in lasts), *((step - 1) % turn for turn in turns))
-        if alike not in known:
-            known[alike] = _render(nodes, step, steps)
-        if found and found[-1][1] == known[alike]:
+    for step, now in enumerate(_at_each(*_parts(TOKEN.findall(text), steps), steps), 1):
+        if found and found[-1][1] == now:
             found.pop()
-        found.append((step, known[alike]))
+        found.append((step, now))
     return found
 
 
-def parse(text: str) -> Nodes:
-    """The parts of `text` that change, and the text around them."""
-    if not ("[" in text and "]" in text and (":" in text or "|" in text)):
-        return (text,)  # there can be no schedule
-    stack = [_Open("")]
-    for token in TOKEN.findall(text):
-        if token not in SPECIAL:
-            stack[-1].parts[-1].append(token)
-        elif token in "[(" and len(stack) <= DEEPEST:
-            stack.append(_Open(token))
-        elif token in BRACKETS and _is_open(stack, BRACKETS[token]):
-            _unwind(stack, BRACKETS[token])
-            top = stack.pop()
-            stack[-1].parts[-1] += top.closed(token)
-        elif token in ":|" and stack[-1].bracket == "[":
-            stack[-1].marks.append(token)
-            stack[-1].parts.append([])
-        else:
-            stack[-1].parts[-1].append(token)
-    _unwind(stack, "")
-    return tuple(stack[0].parts[0])
+def _at_each(texts: Sequence[str], sets: Sequence[int], steps: int) -> Sequence[str]:
+    """What of the texts is shown at each step; where the same of them are, one string is."""
+    different = [*dict.fromkeys(sets)]
+    alike = [tuple([each >> step & 1 for each in different]) for step in range(steps)]
+    shown: dict[tuple[int, ...], list[str]] = {key: [] for key in alike}
+    places = {each: [shown[key] for key in shown if key[index]] for index, each in enumerate(different)}
+    for text, each in zip(texts, sets, strict=True):
+        for place in places[each]:
+            place.append(text)
+    joined = {key: "".join(parts) for key, parts in shown.items()}
+    return [joined[key] for key in alike]
 
 
-def _is_open(stack: list[_Open], bracket: str) -> bool:
-    return stack[-1].bracket == bracket or any(one.bracket == bracket for one in stack)
+def _parts(tokens: Sequence[str], steps: int) -> tuple[Sequence[str], Sequence[int]]:
+    """The texts between the tokens of schedules, and the steps at which each is shown."""
+    texts, sets = list[str](), list[int]()
+    now, around, start = (1 << steps) - 1, list[int](), 0
+    for place, shown in enumerate(_schedules(tokens, steps)):
+        if shown is None:
+            continue
+        if start < place:
+            texts.append("".join(tokens[start:place]))
+            sets.append(now)
+        start = place + 1
+        if tokens[place] == "[":
+            around.append(now)
+        now = around.pop() if tokens[place] == "]" else around[-1] & shown
+    return [*texts, "".join(tokens[start:])], [*sets, now]
 
 
-def _unwind(stack: list[_Open], bracket: str) -> None:
-    """Take what was opened after `bracket` and has not ended for text."""
-    while stack[-1].bracket != bracket:
-        top = stack.pop()
-        stack[-1].parts[-1] += top.literally()
+def _schedules(tokens: Sequence[str], steps: int) -> Sequence[int | None]:
+    """For each token of a schedule, the steps at which is shown what follows it; None for text."""
+    places, sets = list[int](), list[int]()
+    known: dict[str, Sequence[int]] = {}
+    for own in _brackets(tokens):
+        kinds = "".join(map(tokens.__getitem__, own))
+        last = tokens[own[-1] - 1] if kinds in TIMED and own[-1] - own[-2] == 2 else ""
+        if (key := kinds + last) not in known:
+            known[key] = _shown(kinds, last, steps)
+        if shown := known[key]:
+            places += own
+            sets += shown
+    found: list[int | None] = [None] * len(tokens)
+    for place, each in zip(places, sets, strict=True):
+        found[place] = each
+    return found
 
 
-def _number(nodes: Nodes) -> float | None:
-    """The number that nodes are; it is one text, since only what is special ends a text."""
-    text = nodes[0] if len(nodes) == 1 else None
-    return max(float(text), 0.0) if isinstance(text, str) and NUMBER.fullmatch(text) else None
+def _brackets(tokens: Sequence[str]) -> Iterator[Sequence[int]]:
+    """Each square bracket with colons or bars that ends: the places of it, of those and of its end.
+
+    What is opened in a bracket and not closed there is text; so are colons and bars in round brackets.
+    """
+    opened, count = list[list[int]](), {"[": 0, "(": 0}
+    for place, token in enumerate(tokens):
+        if token in count:
+            if len(opened) < DEEPEST:
+                opened.append([place])
+                count[token] += 1
+        elif token in MARKS:
+            if opened:
+                opened[-1].append(place)
+        elif token in OPENS and count[OPENS[token]]:
+            kind = ""
+            while kind != OPENS[token]:
+                places = opened.pop()
+                kind = tokens[places[0]]
+                count[kind] -= 1
+            if kind == "[" and len(places) > 1:
+                places.append(place)
+                yield places
 
 
-def _changes(nodes: Nodes, steps: int) -> tuple[set[int], set[int]]:
-    """The steps after which something switches, and how many options those have that take turns."""
-    changing = list(_changing(nodes))
-    lasts = {node.last(steps) for node in changing if isinstance(node, Switch)}
-    turns = {len(node.inside) for node in changing if isinstance(node, Turns)}
-    return {last for last in lasts if 0 < last < steps}, turns
+def _shown(kinds: str, last: str, steps: int) -> Sequence[int]:
+    """The steps at which is shown what follows each token of a bracket, the last part of which is `last`.
 
-
-def _changing(nodes: Nodes) -> Iterator[Switch | Turns]:
-    for node in nodes:
-        if not isinstance(node, str):
-            yield node
-            yield from _changing(tuple(chain.from_iterable(node.inside)))
-
-
-def _render(nodes: Nodes, step: int, steps: int) -> str:
-    """The text at a step."""
-    return "".join(
-        [node if isinstance(node, str) else _render(node.at(step, steps), step, steps) for node in nodes]
-    )
+    There are none if it is no schedule.
+    """
+    every = (1 << steps) - 1
+    if ":" not in kinds:
+        count = len(kinds) - 1
+        turns = [sum(1 << step for step in range(first, steps, count)) for first in range(min(count, steps))]
+        return [*turns, *[0] * (count - len(turns) + 1)]
+    if not NUMBER.fullmatch(last):
+        return ()
+    when = max(float(last), 0.0)
+    before = (1 << int(when * steps if when < 1 else min(when, steps))) - 1
+    return (every - before, 0, 0) if kinds == "[:]" else (before, every - before, 0, 0)

@@ -5,25 +5,25 @@ import hashlib
 import io
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from PIL import Image, ImageDraw
 
 from latentry import Host, Request
-from latentry_sdk.testing.servers import served
 
-pytestmark = pytest.mark.slow
+if TYPE_CHECKING:
+    from tests.server.conftest import Started
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 APPLE = {"task": "txt2img", "prompt": "a red apple", "steps": 3, "seed": 7}
 FILL = {"task": "inpaint", "prompt": "a blue ball", "steps": 3, "seed": 5}
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    data = tmp_path_factory.mktemp("server") / "data"
-    with served(data) as server, httpx.Client(base_url=server.url, timeout=120) as client:
-        yield client
+@pytest.fixture
+def client(server: "Started") -> httpx.Client:
+    return server.client
 
 
 @pytest.fixture(scope="module")

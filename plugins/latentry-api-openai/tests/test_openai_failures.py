@@ -97,6 +97,8 @@ def test_a_caller_without_the_scope_is_refused(started: "Started") -> None:
     started.caller = Caller("one", frozenset({"read"}))
     assert type(failed(started)) is openai.PermissionDeniedError
     started.caller = Caller("one", frozenset({"generate"}))
+    assert type(failed(started)) is openai.PermissionDeniedError
+    assert started.jobs.wishes == []
     with pytest.raises(openai.PermissionDeniedError):
         started.client().models.list()
 

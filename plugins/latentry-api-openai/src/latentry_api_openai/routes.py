@@ -1,6 +1,6 @@
 """The paths of the images API, over a server's jobs."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -31,18 +31,19 @@ from latentry_sdk.service import Caller, Service, Wish, caller_of
 def router(service: Service) -> APIRouter:
     """All paths under /v1."""
     paths, do = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"]), Endpoints(service)
+    pictures = _replies(ImagesReply, {"text/event-stream": {"schema": {"type": "string"}}})
     paths.add_api_route(
         "/images/generations",
         do.generate,
         methods=["POST"],
-        responses=_replies(ImagesReply),
+        responses=pictures,
         openapi_extra={"requestBody": {"content": generation_body()}},
     )
     paths.add_api_route(
         "/images/edits",
         do.edit,
         methods=["POST"],
-        responses=_replies(ImagesReply),
+        responses=pictures,
         openapi_extra={"requestBody": {"content": edit_body(), "required": True}},
     )
     paths.add_api_route("/models", do.models, responses=_replies(ModelsReply))
@@ -50,8 +51,15 @@ def router(service: Service) -> APIRouter:
     return paths
 
 
-def _replies(good: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    return {200: {"model": good}, "4XX": {"model": ErrorsReply}, "5XX": {"model": ErrorsReply}}
+def _replies(
+    good: type[BaseModel], content: Mapping[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """The documentation of replies; `content` is what else a good one may be."""
+    return {
+        200: {"model": good, "content": content or {}},
+        "4XX": {"model": ErrorsReply},
+        "5XX": {"model": ErrorsReply},
+    }
 
 
 def caller(request: Request) -> Caller:
@@ -106,6 +114,7 @@ class Endpoints:
         return model(self._entry(name))
 
     async def _made(self, request: Request, caller: Caller, asked: Asked, wish: Wish, kind: str) -> Any:
+        caller.require("read")  # or it could not see what it asks for
         job = await run_in_threadpool(self._submit, wish, caller)
         if asked.stream:
             return WatchedResponse(Watched(self.service, caller, job, asked, kind))

@@ -40,6 +40,8 @@ async def _said(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/wait":
         await asyncio.sleep(1)
     size = 0 if scope["path"] == "/unread" else await _size(receive)
+    if scope["path"] == "/wait-after":
+        await asyncio.sleep(1)
     caller = scope["latentry.caller"]
     note(scope, job="j-1", prompt="a secret wish")
     answer = {"caller": caller.name, "scopes": sorted(caller.scopes), "size": size}

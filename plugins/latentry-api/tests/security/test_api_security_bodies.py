@@ -64,6 +64,20 @@ def test_all_bodies_together_have_a_limit_and_give_it_back(asking: Any) -> None:
     asyncio.run(go())
 
 
+def test_a_small_body_is_taken_while_others_hold_as_much_as_there_is_room_for(asking: Any) -> None:
+    async def go() -> None:
+        ask = asking(body_megabytes=1, bodies_megabytes=1)
+        holding = asyncio.create_task(ask("POST", "/wait-after", content=Pieces(10), content_type=JSON))
+        await asyncio.sleep(0.2)
+        small, large = b"{}", b" " * 100_000
+        assert (await ask("POST", content=small, content_type=JSON)).status == 200
+        assert (await ask("POST", content=large, content_type=JSON)).status == 503
+        assert (await holding).status == 200
+        assert (await ask("POST", content=large, content_type=JSON)).status == 200
+
+    asyncio.run(go())
+
+
 def test_a_body_that_stands_still_is_given_up(asking: Any) -> None:
     ask = asking(body_seconds=0.2)
     found = asyncio.run(ask("POST", content=Pieces(3, pause=5), content_type=JSON))

@@ -176,6 +176,16 @@ def test_half_closed_connections_end(serve: Any, begun: bytes) -> None:
     server.works()
 
 
+@pytest.mark.parametrize(("trusted", "statuses"), [((), [200, 429]), (("127.0.0.0/8",), [200, 200])])
+def test_only_a_named_proxy_is_believed_about_its_clients(
+    serve: Any, trusted: tuple[str, ...], statuses: list[int]
+) -> None:
+    server = serve(trusted_proxies=trusted, requests_per_minute=1)
+    where = f"http://127.0.0.1:{server.port}/"
+    clients = ("203.0.113.1", "203.0.113.2")
+    assert [httpx2.get(where, headers={"x-forwarded-for": one}).status_code for one in clients] == statuses
+
+
 def test_a_client_that_takes_nothing_is_left(serve: Any) -> None:
     server = serve(write_seconds=0.5)
     with closing(server.connect()) as sock:

@@ -9,6 +9,9 @@ from latentry_api.security.options import SecurityOptions
 from latentry_api.security.refusing import BodyTooSlow, Refused, ServerBusy, refuse
 from latentry_api.security.shapes import Shape, shape
 
+SMALL = 65_536
+"""Bytes that are always taken, so that those who send pictures do not shut out those who send words."""
+
 NOT_READ: Message = {"type": "http.disconnect"}
 
 
@@ -44,7 +47,7 @@ class Bodies:
         self._held += len(data)
         if reading.size > self._options.body_megabytes * 1_000_000:
             raise too_large(self._options)
-        if self._held > self._options.bodies_megabytes * 1_000_000:
+        if reading.size > SMALL and self._held > self._options.bodies_megabytes * 1_000_000:
             raise ServerBusy("the server reads as much as it can hold", headers={"retry-after": "1"})
         reading.watched.feed(data)
 

@@ -1,6 +1,6 @@
 """What the server is told about who may reach it, and how much they may send."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -30,11 +30,19 @@ def _origin(text: str) -> str:
     return text.lower()
 
 
+def _network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
 HostName = Annotated[str, AfterValidator(_bare_name)]
 """A host's name or address, without a port."""
 
 Origin = Annotated[str, AfterValidator(_origin)]
 """Scheme, host and, where it is not the scheme's own, port."""
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An address, or a network like 10.0.0.0/8."""
 
 
 class SecurityOptions(Options):
@@ -44,7 +52,7 @@ class SecurityOptions(Options):
     token_file: Path | None = Field(None, description="Tokens that callers need, see `latentry token`")
     allowed_hosts: tuple[HostName, ...] = Field((), description="Further names that the server is reached by")
     allowed_origins: tuple[Origin, ...] = Field((), description="Web pages that may use the server")
-    trusted_proxies: tuple[HostName, ...] = Field(
+    trusted_proxies: tuple[Network, ...] = Field(
         (), description="Proxies whose X-Forwarded-For and -Proto are believed"
     )
     tls_certificate: Path | None = Field(None, description="PEM file with the certificate, for https")

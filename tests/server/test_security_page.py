@@ -6,7 +6,9 @@ from typing import get_args
 
 import pytest
 
+from latentry_api.errors import type_of
 from latentry_api.security import SecurityOptions
+from latentry_api.security.refusing import Refused
 from latentry_sdk.service import Scope
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,12 @@ def test_every_limit_is_in_the_table() -> None:
                if isinstance(field.default, int | float) and not isinstance(field.default, bool)}  # fmt: skip
     assert {name.replace("_", "-") for name in numbers} - {"fetch-seconds"} == {flag for flag, _ in LIMITS}
     assert f"`--fetch-seconds`, {SecurityOptions.model_fields['fetch_seconds'].default}" in PAGE
+
+
+def test_every_refusal_is_named() -> None:
+    types = sorted(type_of(kind("")) for kind in Refused.__subclasses__())
+    paragraph = next(part for part in PAGE.split("\n\n") if part.startswith("A refusal"))
+    assert re.findall(r"`([a-z]+_[a-z_]+)`", paragraph) == types
 
 
 def test_every_scope_is_in_the_table() -> None:

@@ -2,12 +2,13 @@
 
 import base64
 import os
+import random
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import httpx2
@@ -285,6 +286,34 @@ def test_what_could_hide_a_second_request_is_refused_as_one(lasting: Any, shape:
             pass  # it had enough of what was sent; the answer may be lost with it
     assert answer.count(b"HTTP/1.1 ") <= 1
     assert not answer or _status(answer) == 400
+    lasting.works()
+
+
+WHOLE = [
+    GET + b"\r\n",
+    POST + b'Content-Length: 12\r\n\r\n{"a": [1, 2]}',
+    POST + CHUNKED + b"\r\n2\r\n{}\r\n0\r\n\r\n",
+    GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" + b"\x81\x82\x00\x00\x00\x00{}",
+]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damaged_requests_are_answered_or_ended_but_never_break_the_server(lasting: Any, seed: int) -> None:
+    draw, answered = random.Random(seed), 0
+    for _ in range(30):
+        data = bytearray(draw.choice(WHOLE))
+        for _ in range(draw.randint(1, 6)):
+            at = draw.randrange(len(data))
+            data[at : at + draw.choice([0, 0, 1, 1, 5])] = draw.randbytes(draw.choice([0, 1, 1, 2, 30]))
+        with closing(lasting.connect(patience=0.3)) as sock:
+            _pour(sock, bytes(data), 1)
+            answer = b""
+            with suppress(TimeoutError, ConnectionError):
+                answer = sock.recv(65536)
+        answered += bool(answer)
+        assert not answer or _status(answer) < 500, bytes(data)
+    assert answered > 10
     lasting.works()
 
 

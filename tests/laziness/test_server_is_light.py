@@ -13,7 +13,7 @@ from pathlib import Path
 from latentry_sdk import Host
 from latentry_sdk.service import Caller, Wish
 from latentry_api.app import create_app
-from latentry_api.serve import opened
+from latentry_api.opening import opened
 from latentry_api.settings import ServeOptions
 
 with Host() as host, opened(host, ServeOptions(data=Path(sys.argv[1]))) as service:

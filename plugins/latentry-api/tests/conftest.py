@@ -15,8 +15,9 @@ import uvicorn
 import latentry_store_sql
 import latentry_toy
 from latentry_api.app import create_app
+from latentry_api.opening import opened
 from latentry_api.security import secured, uvicorn_settings
-from latentry_api.serve import Server, opened
+from latentry_api.serve import Server
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Host

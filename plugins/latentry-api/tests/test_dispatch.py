@@ -11,7 +11,7 @@ import pytest
 
 import latentry_store_sql
 import latentry_toy
-from latentry_api.serve import opened
+from latentry_api.opening import opened
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
 from latentry_sdk import (

@@ -12,7 +12,7 @@ from jsonschema_rs import validator_for
 import latentry_store_sql
 import latentry_toy
 from latentry_api.app import create_app
-from latentry_api.serve import opened
+from latentry_api.opening import opened
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Field, Host, Number, Options, StageSpec, State, hookimpl
 

@@ -5,44 +5,19 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, Literal
 
 from latentry_api.errors import TimedOut, type_of
 from latentry_api.hub import Hub
-from latentry_api.news import told
-from latentry_sdk import (
-    Cancelled,
-    Event,
-    Executor,
-    Host,
-    Job,
-    LatentryError,
-    Previewed,
-    Request,
-    Result,
-    StageStarted,
-    Stepped,
-    UserError,
-    parsed,
-)
+from latentry_api.telling import Teller
+from latentry_sdk import Cancelled, Executor, Host, Job, LatentryError, Request, Result, UserError, parsed
 from latentry_sdk.blobs import Blobs
-from latentry_sdk.queue import (
-    Claim,
-    KeptArtifact,
-    KeptEvent,
-    LeaseLost,
-    Outcome,
-    Queue,
-    QueuedJob,
-    WorkerDied,
-)
+from latentry_sdk.queue import Claim, KeptArtifact, LeaseLost, Outcome, Queue, QueuedJob, WorkerDied
 
 log = logging.getLogger(__name__)
 Stop = Literal["cancelled", "load", "run", "released", "lost"]
-SECONDS_BETWEEN_WRITES = 0.2
-PASSING = (StageStarted, Stepped)
-"""Events that are kept only if the last write is some time ago; watchers are told of all."""
 
 
 @dataclass
@@ -55,11 +30,13 @@ class Attempt:
     hub: Hub
     claim: Claim
     began: float = field(default_factory=monotonic)
-    loaded: float | None = None
     reason: Stop | None = None
-    _written: float = 0.0
+    _teller: Teller = field(init=False)
     _job: Job | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._teller = Teller(self.host, self.queue, self.hub, self.claim, partial(self.stop, "lost"))
 
     @property
     def id(self) -> str:
@@ -75,10 +52,10 @@ class Attempt:
 
     def late(self, now: float) -> Stop | None:
         """The time that the job has overrun."""
-        limits = self.claim.job.submission.timeouts
-        if self.loaded is None:
+        limits, loaded = self.claim.job.submission.timeouts, self._teller.loaded
+        if loaded is None:
             return "load" if limits.load is not None and now - self.began > limits.load else None
-        return "run" if limits.run is not None and now - self.loaded > limits.run else None
+        return "run" if limits.run is not None and now - loaded > limits.run else None
 
     def run(self, executor: Executor) -> None:
         """Run the job to its end and write it down; raises nothing."""
@@ -112,7 +89,7 @@ class Attempt:
 
     def _planned(self) -> Job:
         plan = self.host.plan(request_of(self.claim.job, self.blobs))
-        job = Job(self.id, plan, self._notify)
+        job = Job(self.id, plan, self._teller)
         with self._lock:
             self._job = job
             if self.reason:
@@ -137,33 +114,6 @@ class Attempt:
         elif not isinstance(exc, UserError):
             log.error("the job failed", exc_info=exc, extra={"job": self.id})
         return Outcome("failed", error=described(exc))
-
-    def _notify(self, event: Event) -> None:
-        for implementation in self.host.hook.on_event.get_hookimpls():
-            try:
-                implementation.function(event)
-            except Exception:
-                log.exception("a plugin failed to take in %s", type(event).__name__)
-        if isinstance(event, Previewed):
-            for preview in event.images:
-                self.hub.publish(self.id, preview)
-            return
-        if self.loaded is None and isinstance(event, StageStarted) and event.stage != "load":
-            self.loaded = monotonic()
-        if isinstance(event, Stepped):
-            self.hub.advance(self.id, max(self.hub.progress(self.id), (event.step - 1) / event.steps))
-        self._tell(*told(event), keep=not isinstance(event, PASSING))
-
-    def _tell(self, kind: str, data: Mapping[str, Any], *, keep: bool) -> None:
-        now = monotonic()
-        if not keep and now - self._written < SECONDS_BETWEEN_WRITES:
-            self.hub.publish(self.id, KeptEvent(self.id, 0, 0.0, kind, data))
-            return
-        self._written = now
-        try:
-            self.hub.publish(self.id, self.queue.append(self.claim, kind, data))
-        except LeaseLost:
-            self.stop("lost")
 
 
 def request_of(job: QueuedJob, blobs: Blobs) -> Request:

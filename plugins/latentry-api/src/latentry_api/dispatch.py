@@ -1,4 +1,4 @@
-"""Take jobs from the queue and have them run: a thread for each slot, and one that looks after them."""
+"""Take jobs from the queue and have them run: a thread for each slot."""
 
 import logging
 import os
@@ -6,20 +6,16 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 from latentry_api.attempt import Attempt
+from latentry_api.caretaker import LEASE_SECONDS, Caretaker
 from latentry_api.hub import Hub
 from latentry_sdk import Executor, Host
 from latentry_sdk.blobs import Blobs
-from latentry_sdk.queue import Claim, LeaseLost, Queue
+from latentry_sdk.queue import Claim, Queue
 
 log = logging.getLogger(__name__)
-LEASE_SECONDS = 30.0
-RENEW_SECONDS = 2.0
-WATCH_SECONDS = 0.25
-RECOVER_SECONDS = 5.0
 IDLE_SECONDS = 1.0
 """How soon a job is seen that another host's clients queued; one's own are seen at once."""
 
@@ -51,7 +47,8 @@ class Dispatcher:
         name = f"{socket.gethostname()}-{os.getpid()}"
         for slot in range(self.slots):
             self._start(self._serve, f"{name}-{slot}")
-        self._start(self._look_after)
+        caretaker = Caretaker(self.queue, self.hub, self._attempts, self.wake)
+        self._start(caretaker.run, self._closed)
 
     def ready(self) -> bool:
         """Whether a job that is queued now would start."""
@@ -127,37 +124,3 @@ class Dispatcher:
             with self._changed:
                 del self._attempts[attempt.id]
                 self._changed.notify_all()
-
-    def _look_after(self) -> None:
-        renewed = recovered = monotonic()
-        while not self._closed.wait(WATCH_SECONDS):
-            now = monotonic()
-            try:
-                for attempt in tuple(self._attempts.values()):
-                    if overrun := attempt.late(now):
-                        attempt.stop(overrun)
-                if now - renewed >= RENEW_SECONDS:
-                    renewed = now
-                    self._renew()
-                if now - recovered >= RECOVER_SECONDS:
-                    recovered = now
-                    self._recover()
-            except Exception:
-                log.exception("looking after the jobs failed")
-
-    def _renew(self) -> None:
-        for attempt in tuple(self._attempts.values()):
-            try:
-                job = self.queue.renew(attempt.claim, LEASE_SECONDS, self.hub.progress(attempt.id))
-            except LeaseLost:
-                attempt.stop("lost")
-            else:
-                if job.cancelling:
-                    attempt.stop("cancelled")
-
-    def _recover(self) -> None:
-        changed = self.queue.recover()
-        for job in changed:
-            self.hub.publish(job.id, None)
-        if changed:
-            self.wake()

@@ -65,8 +65,8 @@ class Hub:
             watcher.tell(news)
 
     def advance(self, job: str, progress: float) -> None:
-        """Remember how far a running job is, from 0 to 1."""
-        self._progress[job] = progress
+        """Remember how far a running job is, from 0 to 1; it does not go back."""
+        self._progress[job] = max(progress, self.progress(job))
 
     def progress(self, job: str) -> float:
         """How far the job is as far as this process knows."""

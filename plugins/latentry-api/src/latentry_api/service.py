@@ -3,24 +3,20 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
-from time import monotonic
 from typing import Any
 
-from anyio.to_thread import run_sync
-
 from latentry_api.dispatch import Dispatcher
+from latentry_api.following import Follower
 from latentry_api.hub import Hub
 from latentry_api.naming import check_models
 from latentry_api.recent import Recent
 from latentry_api.security import SecurityOptions, check_plan, check_wish
 from latentry_sdk import Host, Preview, Request, parsed
 from latentry_sdk.blobs import Blobs
-from latentry_sdk.queue import ENDED, KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
+from latentry_sdk.queue import KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
 from latentry_sdk.service import Caller, Draining, UnknownJob, Wish
-
-LOOK_AGAIN = 5.0
-"""Seconds after which the store is asked again, for what other hosts did to a job."""
 
 
 @dataclass(frozen=True)
@@ -110,36 +106,17 @@ class JobService:
 
     async def ended(self, job: str, caller: Caller, *, seconds: float | None = None) -> QueuedJob:
         """The job when it ends, or as it is after so many seconds."""
-        until = None if seconds is None else monotonic() + seconds
-        with self.hub.watching(job) as watcher:
-            while True:
-                found = await run_sync(self.job, job, caller)
-                left = LOOK_AGAIN if until is None else min(until - monotonic(), LOOK_AGAIN)
-                if found.status in ENDED or left <= 0:
-                    return found
-                while (news := await watcher.news(left)) and None not in news:
-                    left = LOOK_AGAIN if until is None else max(min(until - monotonic(), LOOK_AGAIN), 0)
+        return await self._follower(job, caller).end(seconds)
 
-    async def events(self, job: str, caller: Caller, *, after: int = 0) -> AsyncIterator[KeptEvent | Preview]:
+    def events(self, job: str, caller: Caller, *, after: int = 0) -> AsyncIterator[KeptEvent | Preview]:
         """The kept events above number `after`, then live ones and previews, until the job ends.
 
         A live event that is not kept has the number 0.
         """
-        number = after
-        with self.hub.watching(job) as watcher:
-            while True:
-                found = await run_sync(self.job, job, caller)
-                for event in await run_sync(self.queue.events, job, number):
-                    number = event.number
-                    yield event
-                if found.status in ENDED:
-                    return
-                for news in await watcher.news(LOOK_AGAIN):
-                    if isinstance(news, Preview) or (news and news.number == 0):
-                        yield news
-                    elif news and news.number == number + 1:
-                        number = news.number
-                        yield news
+        return self._follower(job, caller).events(after)
+
+    def _follower(self, job: str, caller: Caller) -> Follower:
+        return Follower(job, partial(self.job, job, caller), self.queue, self.hub)
 
     def _seen(self, found: QueuedJob | None, caller: Caller) -> QueuedJob:
         if found is None or not caller.sees(found):

@@ -68,7 +68,7 @@ def test_posts_without_a_body_are_answered_with_json(client, name):
 )
 def test_what_no_plugin_does_is_said_to_be_missing(client, path):
     answer = client.post(path, json={"image": "x"})
-    assert (answer.status_code, answer.json()["error"]) == (501, "NotHere")
+    assert (answer.status_code, answer.json()["error"]) == (422, "NotHere")
 
 
 def test_every_sampler_of_the_list_is_understood(client, host):

@@ -24,7 +24,7 @@ class NotHere(UserError):
     """AUTOMATIC1111 can do this, and nothing that is installed here can."""
 
 
-STATUSES: Mapping[type[LatentryError], int] = {QueueFull: 429, NotAllowed: 403, UnknownJob: 404, NotHere: 501}
+STATUSES: Mapping[type[LatentryError], int] = {QueueFull: 429, NotAllowed: 403, UnknownJob: 404}
 """Other errors of users are 422, and faults 500."""
 
 

@@ -28,7 +28,7 @@ def routes(service: Service) -> APIRouter:
         """No preprocessors."""
         return {"module_list": [], "module_detail": {}}
 
-    @here.post("/controlnet/detect", status_code=501)
+    @here.post("/controlnet/detect")
     def detect(_caller: Anyone) -> None:
         """Not here."""
         raise NotHere("no plugin that is installed gives ControlNet's preprocessors")

@@ -23,14 +23,18 @@ Reader = Annotated[Caller, Depends(_reader)]
 """A caller who may read."""
 
 
+FAILURES = (
+    (400, "The body is no JSON"),
+    (403, "The caller may not do this"),
+    (422, "What cannot be done as asked"),
+)
+IN_FRONT = {"application/problem+json": {"schema": {"type": "object"}}}
+"""What the server refuses before a route sees it has the server's own shape."""
+
+
 def router() -> APIRouter:
     """An empty one."""
     failures: dict[int | str, dict[str, Any]] = {
-        status: {"model": Failure, "description": text}
-        for status, text in (
-            (400, "The body is no JSON"),
-            (403, "The caller may not do this"),
-            (422, "What cannot be done as asked"),
-        )
+        status: {"model": Failure, "description": text, "content": IN_FRONT} for status, text in FAILURES
     }
     return APIRouter(route_class=FailingRoute, responses=failures)

@@ -1,18 +1,14 @@
 """What is done with a single picture: its record is read; nothing here enlarges or describes it."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from latentry_api_a1111 import infotext
-from latentry_api_a1111.failing import Failure, NotHere
+from latentry_api_a1111.failing import NotHere
 from latentry_api_a1111.png import texts
 from latentry_api_a1111.replies import PARAMETERS
 from latentry_api_a1111.routes.making import Anyone, Reader, router
 from latentry_sdk.sources import from_base64
-
-MISSING: dict[int | str, dict[str, Any]] = {501: {"model": Failure, "description": "No plugin does this"}}
 
 
 class Picture(BaseModel):
@@ -42,17 +38,17 @@ def routes() -> APIRouter:
         text = found.get(PARAMETERS, "")
         return PngInfo(info=text, items=found, parameters=dict(infotext.read(text)) if text else {})
 
-    @here.post("/interrogate", status_code=501, responses=MISSING)
+    @here.post("/interrogate")
     def interrogate(_caller: Anyone) -> None:
         """Not here."""
         raise NotHere("no plugin that is installed describes pictures")
 
-    @here.post("/extra-single-image", status_code=501, responses=MISSING)
+    @here.post("/extra-single-image")
     def extra_single_image(_caller: Anyone) -> None:
         """Not here."""
         raise _no_enlarging()
 
-    @here.post("/extra-batch-images", status_code=501, responses=MISSING)
+    @here.post("/extra-batch-images")
     def extra_batch_images(_caller: Anyone) -> None:
         """Not here."""
         raise _no_enlarging()

@@ -64,7 +64,7 @@ def _models(here: APIRouter) -> None:
             """Nothing to do: models are listed anew at each look, and loaded by the job that needs them."""
             return {}
 
-    @here.post("/unload-checkpoint", status_code=501)
+    @here.post("/unload-checkpoint")
     def unload(_caller: Reader) -> None:
         """Not here: the workers give models back by themselves."""
         raise NotHere("models cannot be unloaded here", fix="the workers give them back when memory is short")

@@ -1,4 +1,4 @@
-"""Options of the guidance plugins that are bad (behaviours, section 9, item 3)."""
+"""Options of the guidance plugins and of the denoiser that are bad (behaviours, section 9, item 3)."""
 
 from collections.abc import Mapping
 from math import inf, nan
@@ -13,12 +13,15 @@ NO_PART: tuple[Any, ...] = (nan, inf, -inf, True, "", "much", [0.5], None, -0.1,
 NO_COUNT: tuple[Any, ...] = (nan, inf, -inf, 2.5, True, "", "many", [1], None, -1, 1001, 10**6)
 NO_FLAG: tuple[Any, ...] = (nan, 2, "perhaps", [], None)
 
+NO_SIZE: tuple[Any, ...] = (nan, inf, 1.5, True, "", "all", [2], None, 0, -1, 65, 10**6)
+
 OPTIONS: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("guidance_rescale", "guidance_rescale"): NO_PART,
     ("guidance_end", "guidance_start"): NO_PART,
     ("guidance_end", "guidance_end"): NO_PART,
     ("cfg_zero", "cfg_zero"): NO_FLAG,
     ("cfg_zero", "zero_steps"): NO_COUNT,
+    ("stable-diffusion.denoise", "at_once"): NO_SIZE,
 }
 CASES = [
     pytest.param(*key, value, id=f"{key[1]}-{value}") for key, values in OPTIONS.items() for value in values

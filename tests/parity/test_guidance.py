@@ -215,7 +215,7 @@ def test_a_batch_given_together_equals_the_single_runs_up_to_rounding(
     host: Host, small: Callable[[str], Any], watcher: Any
 ) -> None:
     folder, found = small("sdxl").folder, []
-    for more in ({}, {"stable-diffusion.denoise": {"together": True}}):
+    for more in ({}, {"stable-diffusion.denoise": {"at_once": 3}}):
         host.run(request(folder, {**EVERY_WAY, **more}, "euler", batch=3))
         found.append(watcher.after["sample"][LATENTS])
     assert 0 < float((found[0] - found[1]).abs().max()) <= 1e-4 * float(found[0].std())

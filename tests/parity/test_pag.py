@@ -168,7 +168,7 @@ def test_an_image_of_a_batch_equals_the_single_run_where_guidance_ends(
     host: Host, small: Callable[[str], Any], watcher: Any, name: str
 ) -> None:
     pag, ends = {"pag_scale": 3, "pag_layers": ["mid", "down"]}, {"guidance_end": {"guidance_end": 0.5}}
-    together = {"stable-diffusion.denoise": {"together": True}, **ends}
+    together = {"stable-diffusion.denoise": {"at_once": 3}, **ends}
     host.run(request(small(name).folder, pag, options=ends, batch=3))
     batch = watcher.after["sample"][LATENTS]
     for index in range(3):

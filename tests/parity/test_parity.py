@@ -195,7 +195,7 @@ def test_a_batch_given_to_the_unet_together_equals_the_single_runs_up_to_roundin
 ) -> None:
     folder = small("sdxl").folder
     alone = text_request(folder, "euler", guidance=guidance, batch=4)
-    together = alone.model_copy(update={"options": {"stable-diffusion.denoise": {"together": True}}})
+    together = alone.model_copy(update={"options": {"stable-diffusion.denoise": {"at_once": 4}}})
     found = []
     for request in (alone, together):
         host.run(request)

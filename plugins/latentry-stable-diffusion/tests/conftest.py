@@ -184,10 +184,10 @@ def components(family):
 def start(components, family):
     """`start(folder, prompt=…)`: the state a job begins with; `size` and `seeds` are the state's own.
 
-    `together` is the denoiser's option.
+    `at_once` is the denoiser's option.
     """
 
-    def make(folder, *, size=None, seeds=(1,), together=False, **asked):
+    def make(folder, *, size=None, seeds=(1,), at_once=1, **asked):
         model = components(folder)
         plan = Plan(
             request=Request(task="txt2img", **asked),
@@ -204,7 +204,7 @@ def start(components, family):
             size=size or model.detected.size,
             format="png",
             options={
-                ("StageSpec", "stable-diffusion.denoise"): DenoiseOptions(together=together),
+                ("StageSpec", "stable-diffusion.denoise"): DenoiseOptions(at_once=at_once),
                 ("SchedulerSpec", "normal"): Options(),
             },
             quantizers={},

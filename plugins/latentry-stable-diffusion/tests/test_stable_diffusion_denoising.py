@@ -123,13 +123,39 @@ def test_an_image_can_be_asked_for_alone_with_its_own_prompt(tiny, start):
     assert [len(arrays[0]) for arrays in unet.calls] == [1] * 5
 
 
-def test_a_batch_may_be_given_to_the_unet_together(tiny, start):
-    x = torch.randn(3, 4, 8, 8)
-    state, unet = counted(start(tiny("sdxl-inpaint").folder, together=True, **ASKED))
-    together = denoiser(state)(x, 2.0)
-    assert [len(arrays[0]) for arrays in unet.calls] == [6]
+@pytest.mark.parametrize("at_once", [2, 3, 64])
+def test_the_unet_gets_no_more_images_at_once_than_was_asked_for(tiny, start, at_once):
+    x = torch.randn(8, 4, 8, 8)
+    state, unet = counted(start(tiny("sdxl-inpaint").folder, at_once=at_once, **ASKED))
+    denoise = denoiser(state)
+    found = denoise(x, 2.0)
+    rows = [2 * len(part) for part in x.split(at_once)]
+    assert [{len(array) for array in (sample, *more)} for sample, _, *more in unet.calls] == [
+        {n} for n in rows
+    ]
     alone = denoiser(start(tiny("sdxl-inpaint").folder, **ASKED))(x, 2.0)
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-4)
+    assert denoise(x, 2.0).equal(found)
+
+
+def test_images_with_other_prompts_are_given_at_once_where_these_are_as_long(tiny, start):
+    texts = ["a cat", "a dog", ["a cat", "a dog"], "a cow", "a fox"]
+
+    def prompts(text):
+        chunks = tuple((Span(each),) for each in ([text] if isinstance(text, str) else text))
+        return Prompts((TimedPrompt(20, chunks),), (TimedPrompt(20, ((),)),))
+
+    def began(images, **asked):
+        state = start(tiny("sd1").folder, **{**ASKED, **asked}).put(PROMPTS, tuple(map(prompts, images)))
+        return counted(state)
+
+    x = torch.randn(5, 4, 8, 8)
+    state, unet = began(texts, at_once=4)
+    found = denoiser(state)(x, 2.0)
+    assert [len(sample) for sample, *_ in unet.calls] == [4, 2, 4]
+    for index, text in enumerate(texts):
+        alone = denoiser(began([text])[0])(x[index : index + 1], 2.0)
+        torch.testing.assert_close(found[index : index + 1], alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["sd1-inpaint", "sdxl-inpaint"])

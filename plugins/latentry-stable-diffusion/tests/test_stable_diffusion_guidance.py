@@ -85,9 +85,9 @@ def test_wrappers_are_composed_once_and_the_first_is_the_innermost(began):
     ]
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_a_guide_gets_each_rows_output_and_the_latents(began, together):
-    state, unet = began(together=together)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_guide_gets_each_rows_output_and_the_latents(began, at_once):
+    state, unet = began(at_once=at_once)
     kept = []
 
     def wrapper(inner):
@@ -105,11 +105,11 @@ def test_a_guide_gets_each_rows_output_and_the_latents(began, together):
     torch.testing.assert_close(found, X - 2.0 * (outputs[:, 0] * 2 - outputs[:, 1]))
 
 
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("at_once", [1, 3])
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 @pytest.mark.parametrize("name", ["sd1", "sdxl"])
-def test_a_further_row_has_the_prompt_comes_last_and_is_announced(began, name, guidance, together):
-    state, unet = began(name, guidance=guidance, together=together)
+def test_a_further_row_has_the_prompt_comes_last_and_is_announced(began, name, guidance, at_once):
+    state, unet = began(name, guidance=guidance, at_once=at_once)
     without = clean(state)
     unet.calls.clear()
     places, seen = [], []
@@ -125,9 +125,9 @@ def test_a_further_row_has_the_prompt_comes_last_and_is_announced(began, name, g
     found = clean(add_guide(add_row(state, Row("odd", places.append)), wrapper))
     torch.testing.assert_close(found, without, rtol=1e-4, atol=1e-4)
     count = 3 if guidance > 1 else 2
-    assert places == [slice(count - 1, None, count)] * (1 if together else 3)
+    assert places == [slice(count - 1, None, count)] * (3 // at_once)
     for (sample, _, text, *more), output in unet.calls:
-        assert len(sample) == len(output) == len(text) == (3 * count if together else count)
+        assert len(sample) == len(output) == len(text) == at_once * count
         for array in (sample, text, *more):
             assert array[places[0]].equal(array[count - 2 :: count])
     assert torch.cat(seen).equal(torch.cat([output[places[0]] for _, output in unet.calls]))
@@ -175,10 +175,10 @@ def test_a_family_that_does_not_read_these_keys_is_refused(began):
             add(other, item)
 
 
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("at_once", [1, 3])
 @pytest.mark.parametrize("name", ["sd1", "sdxl"])
-def test_what_is_seen_without_the_prompt_is_the_negatives_and_costs_no_call(began, name, together):
-    state, unet = began(name, together=together)
+def test_what_is_seen_without_the_prompt_is_the_negatives_and_costs_no_call(began, name, at_once):
+    state, unet = began(name, at_once=at_once)
     given = denoise(asking(state))
     guided = given[DENOISE](X, 2.0)
     calls = len(unet.calls)

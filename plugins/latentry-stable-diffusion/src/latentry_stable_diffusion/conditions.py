@@ -30,6 +30,20 @@ class Inputs:
     rows: tuple[str, ...]
     extra: "Tensor | None" = None
 
+    def form(self) -> tuple[object, ...]:
+        """Equal for inputs that can be given at once."""
+        return self.rows, *(array.shape for array in self.arrays)
+
+
+def joined(images: Sequence[Inputs]) -> Inputs:
+    """The inputs of images of one form for one call: each image's rows after another."""
+    import torch
+
+    if len(images) == 1:
+        return images[0]
+    arrays = zip(*(image.arrays for image in images), strict=True)
+    return replace(images[0], arrays=tuple(map(torch.cat, arrays)))
+
 
 Timed = tuple[tuple[int, Inputs], ...]
 """(the last step, its inputs), in order."""

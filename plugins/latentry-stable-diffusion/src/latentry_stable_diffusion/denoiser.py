@@ -1,13 +1,14 @@
 """Ask the UNet what clean latents it sees, with the rows that guidance combines."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from math import sqrt
 from typing import TYPE_CHECKING
 
 from latentry_sdk import ModelRange, Placed, timestep_at
 from latentry_sdk.guidance import NEGATIVE, PROMPT, Guide, Moment, Row
-from latentry_stable_diffusion.conditions import Inputs, Timed
+from latentry_stable_diffusion.conditions import Inputs, Timed, joined
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +25,11 @@ class Free:
 
 @dataclass
 class Denoiser:
-    """Asks the UNet for one image at a time, all rows that guidance needs in one call.
+    """Asks the UNet for `at_once` images at a time, all rows that guidance needs in one call.
 
-    This gives each image of a batch the very numbers of its single run: the rounding of a matrix product
-    depends on its size, and guidance multiplies it. One that `keeps` remembers what it saw without
-    the prompt when it was called last.
+    One at a time gives each image of a batch the very numbers of its single run: the rounding of a matrix
+    product depends on its size, and guidance multiplies it. Images whose inputs differ in shape are not given
+    at once. A denoiser that `keeps` remembers what it saw without the prompt when it was called last.
     """
 
     unet: Placed
@@ -38,10 +39,10 @@ class Denoiser:
     clean: Callable[["Tensor", "Tensor", float], "Tensor"]
     guide: Guide
     further: Sequence[Row] = ()
-    together: bool = False
+    at_once: int = 1
     keeps: bool = False
     _last: "Free | None" = None
-    _repeated: "dict[tuple[int, int], Inputs]" = field(default_factory=dict)
+    _joined: "dict[int, tuple[Sequence[Inputs], Inputs]]" = field(default_factory=dict)
 
     def __call__(self, x: "Tensor", sigma: float) -> "Tensor":
         """The clean latents seen in `x`, whose noise has deviation `sigma`."""
@@ -60,31 +61,28 @@ class Denoiser:
     def alone(self, index: int) -> "Denoiser":
         """The denoiser for the image `index` of the batch, which knows nothing of the others."""
         images = self.images if len(self.images) == 1 else [self.images[index]]
-        return replace(self, images=images, _last=None, _repeated={})
+        return replace(self, images=images, _last=None, _joined={})
 
     def step(self, sigma: float) -> int:
         """The sampling step, from 1, that goes down from a level of at least `sigma`."""
         return max(sum(level >= sigma * (1 - 1e-6) for level in self.sigmas), 1)
 
-    def _for_all(self, count: int, step: int) -> Inputs:
-        """The inputs of one image for `count` of them, each image's rows after another."""
-        inputs = _at(self.images[0], step)
-        key = (count, id(inputs))
-        if key not in self._repeated:
-            repeated = [array.repeat(count, *[1] * (array.dim() - 1)) for array in inputs.arrays]
-            self._repeated[key] = Inputs(tuple(repeated), inputs.rows, inputs.extra)
-        return self._repeated[key]
-
     def _asked(self, x: "Tensor", sigma: float) -> "list[tuple[Moment, Mapping[str, Tensor]]]":
         """What the UNet gives for each part of the batch that it gets at once."""
-        step = self.step(sigma)
-        if self.together and len(self.images) == 1:
-            whole = Moment(x, sigma, step)
-            return [(whole, self._outputs(whole, self._for_all(len(x), step)))]
-        images = self.images if len(self.images) > 1 else [*self.images] * len(x)
-        moments = [Moment(part, sigma, step) for part in x.chunk(len(x))]
-        pairs = zip(moments, images, strict=True)
-        return [(moment, self._outputs(moment, _at(image, step))) for moment, image in pairs]
+        step, found = self.step(sigma), []
+        each = [_at(image, step) for image in self.images]
+        for start, part in _parts(each * len(x) if len(each) == 1 else each, self.at_once):
+            moment = Moment(x[start : start + len(part)], sigma, step)
+            found.append((moment, self._outputs(moment, self._inputs(start, part))))
+        return found
+
+    def _inputs(self, start: int, part: Sequence[Inputs]) -> Inputs:
+        """The inputs for a part of the batch, made again only where the prompts have changed."""
+        before, inputs = self._joined.get(start, ((), part[0]))
+        if [*map(id, before)] != [*map(id, part)]:
+            inputs = joined(part)
+            self._joined[start] = part, inputs
+        return inputs
 
     def _free(self, asked: "Sequence[tuple[Moment, Mapping[str, Tensor]]]") -> "Tensor":
         return self._clean([(moment, rows.get(NEGATIVE, rows[PROMPT])) for moment, rows in asked])
@@ -108,6 +106,16 @@ class Denoiser:
             row.before(slice(inputs.rows.index(row.name), None, count))
         output = self.unet(sample, timestep, *inputs.arrays).to(x.dtype)
         return dict(zip(inputs.rows, output.unflatten(0, (len(x), count)).unbind(1), strict=True))
+
+
+def _parts(inputs: Sequence[Inputs], size: int) -> Iterator[tuple[int, Sequence[Inputs]]]:
+    """Neighbours that can be given at once, no more than `size` of them, and the index of the first."""
+    start = 0
+    for _, alike in groupby(inputs, key=Inputs.form):
+        found = [*alike]
+        for index in range(0, len(found), size):
+            yield start + index, found[index : index + size]
+        start += len(found)
 
 
 def _at(image: Timed, step: int) -> Inputs:

@@ -8,6 +8,7 @@ from latentry_sdk import (
     PLACED,
     SIGMAS,
     UNGUIDED,
+    Count,
     Denoise,
     Field,
     InvalidRequest,
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 class DenoiseOptions(Options):
     """How the UNet is called."""
 
-    together: bool = Field(
-        False,
-        description="Give the UNet all images of one prompt at once: faster for small pictures and on a GPU, "
-        "takes more memory, and equals the single runs up to rounding only",
+    at_once: Count = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many images of the batch the UNet gets in one call: more are faster for small "
+        "pictures and on a GPU, take more memory, and equal the single runs up to rounding only",
     )
     guidance_2: Number | None = Field(
         None, ge=0, le=100, description="SDXL: guidance of the second text encoder, apart from the first's"
@@ -71,7 +74,7 @@ def denoise(state: State) -> State:
         CLEAN[details.prediction],
         composed(own, state),
         further,
-        options.together,
+        options.at_once,
         keeps=job.plan.sampler.unguided,
     )
     if denoiser.keeps:

@@ -211,8 +211,9 @@ def test_lists_fill_the_clients_menus(api: WebUIApi) -> None:
 
 
 def test_a_model_is_chosen_for_the_callers_next_calls(api: WebUIApi, server: "Started") -> None:
-    api.util_set_model("emoji")
-    assert api.util_get_current_model() == "emoji"
+    for name in ("toy", "emoji"):
+        api.util_set_model(name)
+        assert api.util_get_current_model() == name
     result = api.txt2img(**QUICK)
     assert result.info["sd_model_name"] == "emoji"
     assert server.jobs()[0]["request"]["model"] == "emoji"

@@ -12,10 +12,15 @@ from starlette.responses import JSONResponse, Response
 
 from latentry_sdk import LatentryError, UserError
 from latentry_sdk.queue import QueuedJob, QueueFull
-from latentry_sdk.service import NotAllowed, UnknownJob
+from latentry_sdk.service import Draining, NotAllowed, UnknownJob
 
-FAULTS = frozenset({"internal_error", "plugin_error", "out_of_memory", "worker_died", "latentry_error"})
-"""Types of errors of jobs that are not the client's."""
+MISTAKES = frozenset(
+    {"invalid_request", "invalid_input", "invalid_model", "unknown_name", "unavailable", "user_error"}
+)
+"""Types of errors of jobs that the client can mend; all others are faults."""
+
+DRAINING_SECONDS = 30
+"""When a server that stops may be back."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -24,7 +29,12 @@ class NotHere(UserError):
     """AUTOMATIC1111 can do this, and nothing that is installed here can."""
 
 
-STATUSES: Mapping[type[LatentryError], int] = {QueueFull: 429, NotAllowed: 403, UnknownJob: 404}
+STATUSES: Mapping[type[LatentryError], int] = {
+    QueueFull: 429,
+    NotAllowed: 403,
+    UnknownJob: 404,
+    Draining: 503,
+}
 """Other errors of users are 422, and faults 500."""
 
 
@@ -39,8 +49,8 @@ class JobFailed(Exception):
 
     @property
     def status(self) -> int:
-        """504 for a job that took too long, 500 for a fault, 422 for what the client can mend."""
-        return 504 if self.type == "timed_out" else 500 if self.type in FAULTS else 422
+        """504 for a job that took too long, 422 for what the client can mend, 500 for a fault."""
+        return 504 if self.type == "timed_out" else 422 if self.type in MISTAKES else 500
 
 
 class Failure(BaseModel):
@@ -71,9 +81,12 @@ class FailingRoute(APIRoute):
 def failure(exc: Exception) -> JSONResponse:
     """The answer for an error."""
     status, name, detail = told(exc)
-    headers = {"Retry-After": f"{max(exc.seconds, 1):.0f}"} if isinstance(exc, QueueFull) else None
     shape = Failure(error=name, detail=detail, errors=detail)
-    return JSONResponse(shape.model_dump(), status, headers)
+    answer = JSONResponse(shape.model_dump(), status)
+    if isinstance(exc, QueueFull | Draining):
+        seconds = exc.seconds if isinstance(exc, QueueFull) else DRAINING_SECONDS
+        answer.headers["Retry-After"] = f"{max(seconds, 1):.0f}"
+    return answer
 
 
 def told(exc: Exception) -> tuple[int, str, str]:
@@ -90,6 +103,9 @@ def told(exc: Exception) -> tuple[int, str, str]:
 
 
 def _one(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"] if part != "body")
+    """A field, what is wrong with it, and its value where there is one."""
+    place = ascii(".".join(str(part) for part in problem["loc"] if part != "body"))[1:-1]
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{ascii(place)[1:81]}: {message} (got {ascii(problem.get('input'))[:80]})" if place else message
+    if problem["type"] == "missing" or not place:
+        return f"{place[:80]}: {message}" if place else message
+    return f"{place[:80]}: {message} (got {ascii(problem.get('input'))[:80]})"

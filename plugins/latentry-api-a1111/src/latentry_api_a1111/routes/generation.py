@@ -19,6 +19,8 @@ from latentry_sdk.service import Caller, Service, Wish
 
 BUSY: dict[int | str, dict[str, Any]] = {
     429: {"model": Failure, "description": "Too many jobs wait"},
+    500: {"model": Failure, "description": "A job failed"},
+    503: {"model": Failure, "description": "The server is about to stop"},
     504: {"model": Failure, "description": "A job took too long"},
 }
 

@@ -17,7 +17,7 @@ from latentry_api.listening import listening, stdout_for_the_url, url_of
 from latentry_api.logs import log_to_stderr
 from latentry_api.opening import opened
 from latentry_api.retelling import Retelling
-from latentry_api.security import check_address, secured, uvicorn_settings
+from latentry_api.security import check_options, secured, uvicorn_settings
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Host
@@ -33,7 +33,7 @@ LAST_ANSWERS = 3
 
 def serve(host: Host, options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT; prints the URL on a line of stdout when it is ready."""
-    check_address(options)
+    check_options(options)
     with ExitStack() as closing:
         say = closing.enter_context(stdout_for_the_url())
         log_to_stderr()

@@ -5,14 +5,14 @@ from latentry_api.security.budget import check_plan, check_wish
 from latentry_api.security.commands import token
 from latentry_api.security.fetching import Fetcher
 from latentry_api.security.headers import safe_media_type
-from latentry_api.security.options import SecurityOptions, check_address
-from latentry_api.security.serving import uvicorn_settings
+from latentry_api.security.options import SecurityOptions
+from latentry_api.security.serving import check_options, uvicorn_settings
 from latentry_api.security.stack import secured
 
 __all__ = [
     "Fetcher",
     "SecurityOptions",
-    "check_address",
+    "check_options",
     "check_plan",
     "check_wish",
     "note",

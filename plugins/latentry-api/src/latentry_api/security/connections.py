@@ -6,7 +6,7 @@ wants; and its own limit of connections counts idle ones, so that idle ones can 
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -20,15 +20,21 @@ REST_SECONDS = 2.0
 """How long a client that has its answer may go on with its body; closing at once could lose the answer."""
 
 
+class Held(Protocol):
+    """Whatever has a connection."""
+
+    transport: asyncio.Transport
+
+
 class Gate:
     """Holds connections up to a number; the one that has said nothing for the longest makes room."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._busy: set[GuardedProtocol] = set()
-        self._idle: dict[GuardedProtocol, None] = {}
+        self._busy: set[Held] = set()
+        self._idle: dict[Held, None] = {}
 
-    def enter(self, connection: "GuardedProtocol") -> bool:
+    def enter(self, connection: Held) -> bool:
         """Whether there is room, or room was made."""
         if len(self._busy) + len(self._idle) >= self._most:
             if not self._idle:
@@ -39,7 +45,7 @@ class Gate:
         self._idle[connection] = None
         return True
 
-    def mark(self, connection: "GuardedProtocol", *, idle: bool) -> None:
+    def mark(self, connection: Held, *, idle: bool) -> None:
         """Say whether a connection that has entered waits for its client's next request."""
         self.leave(connection)
         if idle:
@@ -47,7 +53,7 @@ class Gate:
         else:
             self._busy.add(connection)
 
-    def leave(self, connection: "GuardedProtocol") -> None:
+    def leave(self, connection: Held) -> None:
         """Forget a connection."""
         self._busy.discard(connection)
         self._idle.pop(connection, None)

@@ -1,5 +1,6 @@
 """A plugin for tests: the task `act` runs its prompt as Python in a stage."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,8 @@ from latentry_sdk import (
 )
 from latentry_toy.keeping import open_device
 
-heard: list[Event] = []
-"""What the hook was told in this process."""
+heard = deque[Event](maxlen=10)
+"""What the hook was told in this process last."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,27 +18,28 @@ if TYPE_CHECKING:
 Opened = Callable[..., "Workshop"]
 CROSS = Request(task="toy", prompt="a cross", seed=1)
 STEPS = (
-    "from latentry_sdk import Stepped\nimport time\n"
-    "for step in range(100):\n"
-    "    job.check_cancelled(); job.notify(Stepped(job.id, step + 1, 100)); time.sleep(0.1)"
+    "from latentry_sdk import Stepped\nimport pathlib, time\n"
+    "for step in range(1, 101):\n"
+    "    job.check_cancelled(); job.notify(Stepped(job.id, step, 100)); time.sleep(0.3)\n"
+    "    pathlib.Path({file!r}).write_text(str(step))"
 )
+"""Steps of 0.3 seconds, the last whole one in a file."""
 
 
-def test_a_job_is_cancelled_within_one_step_and_its_worker_stays(workshop: "Workshop") -> None:
-    before, cancel, steps = workshop.ready(), threading.Event(), list[int]()
+def test_a_job_is_cancelled_within_one_step_and_its_worker_stays(
+    workshop: "Workshop", tmp_path: Path
+) -> None:
+    before, cancel, file = workshop.ready(), threading.Event(), tmp_path / "step"
 
     def watch(event: Any) -> None:
-        if isinstance(event, Stepped):
-            steps.append(event.step)
-            if event.step == 3:
-                cancel.set()
+        if isinstance(event, Stepped) and event.step == 3:
+            cancel.set()
 
-    began = time.monotonic()
     with pytest.raises(Cancelled):
-        workshop.act(STEPS, on_event=watch, cancel=cancel)
-    assert time.monotonic() - began < 1
-    assert len(steps) <= 4
+        workshop.act(STEPS.format(file=str(file)), on_event=watch, cancel=cancel)
+    assert file.read_text() == "3"
     assert workshop.host.run(CROSS).artifacts
+    assert file.read_text() == "3"
     assert workshop.ready() == before
 
 
@@ -55,7 +57,7 @@ def test_a_job_that_waits_for_a_worker_can_be_cancelled(
     workshop: "Workshop", wait_until: Callable[..., None]
 ) -> None:
     workshop.ready()
-    first = threading.Thread(target=workshop.act, args=("import time; time.sleep(1)",))
+    first = threading.Thread(target=workshop.act, args=("import time; time.sleep(3)",))
     first.start()
     wait_until(lambda: workshop.executor._seats[0].running)
     cancel = threading.Event()
@@ -63,7 +65,7 @@ def test_a_job_that_waits_for_a_worker_can_be_cancelled(
     began = time.monotonic()
     with pytest.raises(Cancelled):
         workshop.host.run(CROSS, cancel=cancel)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
     first.join()
 
 
@@ -85,7 +87,7 @@ def test_what_does_not_stop_is_ended_after_the_grace_time(opened: Opened, how: s
     began = time.monotonic()
     with pytest.raises(Cancelled):
         workshop.act(STUBBORN[how], cancel=cancel)
-    assert 0.7 < time.monotonic() - began < 2.5
+    assert 0.7 < time.monotonic() - began < 10
     assert workshop.host.run(CROSS).artifacts
     assert workshop.ready() != [process]
 

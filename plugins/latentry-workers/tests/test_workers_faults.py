@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from latentry import Request
-from latentry.errors import PluginError
+from latentry.errors import InvalidInput, PluginError
 from latentry_sdk import StageStarted, Stepped
 from latentry_sdk.queue import OutOfMemory, WorkerDied
 
@@ -143,6 +144,19 @@ def test_a_job_that_computes_for_long_is_not_taken_for_a_hang(opened: Opened) ->
     assert workshop.ready() == before
 
 
+def test_a_slow_listener_holds_the_worker_back_and_fills_no_memory(workshop: "Workshop") -> None:
+    before, most = psutil.Process().memory_info().rss, 0
+    flood = "for _ in range(300): job.notify(Acted(job.id, 'much', (bytes(2 << 20),)))"
+
+    def slow(event: Any) -> None:
+        nonlocal most
+        time.sleep(0.01)
+        most = max(most, psutil.Process().memory_info().rss - before)
+
+    workshop.act(flood, on_event=slow)
+    assert most < 200 << 20  # of 600 that were sent
+
+
 MEMORY = {
     "Python's": "raise MemoryError('no more')",
     "Python's own": "x = bytearray(1 << 60)",
@@ -159,6 +173,14 @@ def test_out_of_memory_is_said_so_and_the_worker_is_replaced(opened: Opened, who
         workshop.act(MEMORY[whose])
     assert workshop.host.run(CROSS).artifacts
     assert workshop.ready() != before
+
+
+def test_an_input_too_large_for_memory_stays_the_users_mistake(workshop: "Workshop") -> None:
+    before = workshop.ready()
+    program = "from latentry_sdk import InvalidInput; raise InvalidInput('too large') from MemoryError()"
+    with pytest.raises(InvalidInput, match="too large"):
+        workshop.act(program)
+    assert workshop.ready() == before
 
 
 def test_a_worker_is_replaced_after_so_many_jobs(opened: Opened) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 
-from latentry_sdk import Host, Job, Result, Unavailable
+from latentry_sdk import Host, Job, LatentryError, Result, Unavailable
 from latentry_sdk.queue import OutOfMemory, WorkerDied
 from latentry_workers.channel import Unsendable
 from latentry_workers.messages import request_values
@@ -69,9 +69,13 @@ class WorkersExecutor:
             seat.join()
 
     def _taken(self, job: Job, model: str) -> tuple[Seat, Running]:
-        """A free worker that may run the job, preferably one that has its model loaded."""
+        """A free worker that may run the job, preferably one that has its model loaded.
+
+        Waits while there is none. Gives up when every fitting one has been tried to start, and failed, since.
+        """
         fitting = self._fitting(job)
         with self._changed:
+            tried = {seat.name: seat.failures for seat in fitting}
             while True:
                 job.check_cancelled()
                 if self._closed:
@@ -80,7 +84,8 @@ class WorkersExecutor:
                     seat = max(free, key=lambda seat: (model in seat.models, -len(seat.models)))
                     seat.running = Running(job)
                     return seat, seat.running
-                _check_any_can_start(fitting)
+                if all(seat.failure and seat.failures > tried[seat.name] for seat in fitting):
+                    raise _cannot_start(fitting[0])
                 self._changed.wait(GLANCE)
 
     def _fitting(self, job: Job) -> Sequence[Seat]:
@@ -117,11 +122,10 @@ class WorkersExecutor:
             self._changed.notify_all()
 
 
-def _check_any_can_start(seats: Sequence[Seat]) -> None:
-    """Raise why not, where the last start of every one failed."""
-    failures = [seat.failure for seat in seats]
-    if failures and (first := failures[0]) and all(failures):
-        raise WorkerDied(first.message, fix=first.fix) from first
+def _cannot_start(seat: Seat) -> WorkerDied:
+    """Why the worker could not be started; no mistake of the job's user, even if it is one of somebody's."""
+    why = seat.failure or LatentryError("it was not started")
+    return WorkerDied(why.message, fix=why.fix)
 
 
 def _model_of(job: Job) -> str:

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentry_sdk import LatentryError, PluginError, UserError
+from latentry_sdk import InvalidInput, LatentryError, PluginError, UserError
 from latentry_sdk.queue import OutOfMemory
 from latentry_workers.classes import known, name_of
 
@@ -20,9 +20,12 @@ class WorkerTraceback(Exception):
 
 
 def explained(exc: BaseException) -> LatentryError:
-    """What a job raised, as an error of Latentry's own: `OutOfMemory` where that is the reason."""
+    """What a job raised, as an error of Latentry's own: `OutOfMemory` where that is the reason.
+
+    An input that no memory suffices for stays the user's mistake.
+    """
     said = f"{type(exc).__name__}: {' '.join(str(exc).split())}"
-    if any(map(_says_memory, _causes(exc))):
+    if not isinstance(exc, InvalidInput) and any(map(_says_memory, _causes(exc))):
         return _because(OutOfMemory(said, fix="ask for a smaller picture or batch"), exc)
     return exc if isinstance(exc, LatentryError) else _because(PluginError(f"the job raised {said}"), exc)
 

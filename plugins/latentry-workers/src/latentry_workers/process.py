@@ -34,7 +34,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process, and all that it started and that stayed in its group."""
         if self._process.returncode is None:  # afterwards the id may be another's
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # macOS's answer for a process just ended
                 os.killpg(self.pid, signal.SIGKILL)
 
     def kill_after(self, seconds: float) -> None:

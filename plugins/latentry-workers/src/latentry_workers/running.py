@@ -12,7 +12,7 @@ from latentry_workers.messages import event_of, result_of
 GLANCE = 0.02
 """Seconds between two looks at whether the job was cancelled."""
 
-AHEAD = 64
+AHEAD = 16
 """Events that are taken in before the job's listener has dealt with the first; then the worker waits."""
 
 

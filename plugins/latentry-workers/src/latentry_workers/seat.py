@@ -25,8 +25,8 @@ KILLED = "if nobody ended it, look in the system's log whether memory ran out"
 class Seat:
     """Where one worker sits, one process after the other.
 
-    `changed` guards `running`, `models`, `jobs` and `failure`, and is told of every change. `failure` says
-    why no process could be started, until one is.
+    `changed` guards `running`, `models`, `jobs`, `failure` and `failures`, and is told of every change.
+    `failure` says why no process could be started, until one is, and `failures` counts those tries.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Seat:
         self.models: list[str] = []
         self.jobs = 0
         self.failure: LatentryError | None = None
+        self.failures = 0
         self._options, self._config, self._changed = options, config, changed
         self._process: WorkerProcess | None = None
         self._ready = self._leaving = False
@@ -143,6 +144,7 @@ class Seat:
             log.warning("%s", error)
         with self._changed:
             self.failure = None if self._ready or self._leaving else error
+            self.failures += self.failure is not None
             running, self.models, self.jobs = self.running, [], 0
             self._process, self._ready, self._leaving = None, False, False
             self._changed.notify_all()

@@ -10,7 +10,7 @@ import pytest
 
 from latentry import Request
 from latentry.errors import Cancelled
-from latentry_sdk import Stepped
+from latentry_sdk import Job, Stepped
 
 if TYPE_CHECKING:
     from conftest import Workshop
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Opened = Callable[..., "Workshop"]
 CROSS = Request(task="toy", prompt="a cross", seed=1)
 STEPS = (
-    "from latentry_sdk import Stepped\nimport pathlib, time\n"
+    "from latentry_sdk import Job, Stepped\nimport pathlib, time\n"
     "for step in range(1, 101):\n"
     "    job.check_cancelled(); job.notify(Stepped(job.id, step, 100)); time.sleep(0.3)\n"
     "    pathlib.Path({file!r}).write_text(str(step))"
@@ -101,3 +101,19 @@ def test_a_late_end_of_a_cancelled_job_is_not_taken_for_the_next_ones(workshop: 
         except Cancelled:
             pass
         assert workshop.host.run(CROSS).applied["seeds"] == [1]
+
+
+def test_a_job_that_was_cancelled_can_be_run_again_under_its_id(workshop: "Workshop") -> None:
+    before = workshop.ready()
+    plan = workshop.host.plan(
+        Request(task="act", prompt="import time; time.sleep(0.5)\njob.check_cancelled()")
+    )
+    for cancelled in (True, False, True, False):
+        job = Job("the-same", plan, lambda event: None)
+        if cancelled:
+            threading.Timer(0.2, job.cancel).start()
+            with pytest.raises(Cancelled):
+                workshop.executor.run(job)
+        else:
+            workshop.executor.run(job)
+    assert workshop.ready() == before

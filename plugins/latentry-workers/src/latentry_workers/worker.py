@@ -91,6 +91,7 @@ class Worker:
             while True:
                 message = self._channel.receive()
                 if message["kind"] == "submit":
+                    self._cancelled = None  # a job that was stopped may be asked for again
                     self._submitted.put(message)
                 elif message["kind"] == "cancel":
                     self._cancel(message["job"])

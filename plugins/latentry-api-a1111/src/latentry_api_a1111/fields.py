@@ -45,13 +45,13 @@ class Asked(BaseModel):
     s_noise: Number = Field(1, description="only 1")
     s_min_uncond: Number = Field(0, description="only 0")
     denoising_strength: Number = Field(
-        0.75, description="`strength`; without a second pass txt2img has no use for it"
+        0.75, description="`strength`; txt2img has a use for it in its second pass alone"
     )
-    clip_skip: Count = Field(1, ge=1, le=12, description="as the setting CLIP_stop_at_last_layers")
+    clip_skip: Count = Field(1, ge=1, le=12, description="as the setting `CLIP_stop_at_last_layers`")
     refiner_checkpoint: Line = Field("", description="`refiner` of latentry-refiner")
     refiner_switch_at: Number = Field(0.8, description="`switch_at`, where there is a refiner")
     override_settings: Mapping[str, Any] = Field(
-        {}, max_length=256, description="settings for this call, see below"
+        {}, max_length=256, description="settings of this call, see below"
     )
     override_settings_restore_afterwards: bool = Field(
         True, description="false keeps them for the caller's next calls"
@@ -62,12 +62,10 @@ class Asked(BaseModel):
         {}, max_length=64, description="only without arguments, or switched off"
     )
     send_images: bool = Field(True, description="false leaves the pictures out of the reply")
-    save_images: bool = Field(False, description="both accepted: the server keeps every result")
-    do_not_save_samples: bool = Field(False, description="both accepted, as above")
-    do_not_save_grid: bool = Field(False, description="both accepted: no grid is made")
-    force_task_id: Line = Field(
-        "", max_length=256, description="accepted: calls are told apart by who sent them"
-    )
+    save_images: bool = Field(False, description="accepted: the server keeps every result")
+    do_not_save_samples: bool = Field(False, description="accepted, as `save_images`")
+    do_not_save_grid: bool = Field(False, description="accepted: no grid is made")
+    force_task_id: Line = Field("", max_length=256, description="accepted, and has no effect")
     infotext: Line = Field("", description="only empty")
     firstphase_width: Count = Field(0, description="only 0")
     firstphase_height: Count = Field(0, description="only 0")
@@ -115,13 +113,13 @@ class Img2Img(Asked):
         0,
         ge=0,
         le=2,
-        description="`resize_mode`: fixed, crop, fill; with a mask over the whole picture only 0",
+        description="0 fixed, 1 crop, 2 fill; with a mask and without `inpaint_full_res` only 0",
     )
     image_cfg_scale: Number = Field(1.5, description="only 0 or 1.5")
     mask: str | None = Field(None, description="the input `mask` of the task `inpaint`: white changes")
     mask_blur: Count = Field(4, description="`mask_blur`")
     inpainting_fill: Count = Field(
-        0, ge=0, le=3, description="`content`: fill, original, latent_noise, latent_nothing"
+        0, ge=0, le=3, description="`content`: 0 fill, 1 original, 2 latent_noise, 3 latent_nothing"
     )
     inpaint_full_res: bool = Field(True, description="`full_res`")
     inpaint_full_res_padding: Count = Field(0, description="`padding`")

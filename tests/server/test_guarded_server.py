@@ -119,9 +119,17 @@ def test_a_job_is_its_owners_and_the_administrators(guarded: Guarded) -> None:
     assert guarded.ask("admin", "GET", f"/api/v1/artifacts/{seen['artifacts'][0]['id']}").status_code == 200
 
 
-def test_who_may_not_read_is_told_so_before_a_job_is_taken(guarded: Guarded) -> None:
+WAITING = {
+    "/api/v1/jobs?wait=30": GOOD,
+    "/sdapi/v1/txt2img": {"prompt": "cross"},
+    "/v1/images/generations": {"prompt": "cross"},
+}
+
+
+@pytest.mark.parametrize("path", WAITING)
+def test_who_may_not_read_is_told_so_before_a_job_is_taken(guarded: Guarded, path: str) -> None:
     before = guarded.ask("admin", "GET", "/api/v1/jobs").json()
-    found = guarded.ask("generate", "POST", "/api/v1/jobs", json=dict(GOOD), params={"wait": 30})
+    found = guarded.ask("generate", "POST", path, json=dict(WAITING[path]))
     assert found.status_code == 403
     assert guarded.ask("admin", "GET", "/api/v1/jobs").json()["jobs"][:1] == before["jobs"][:1]
 

@@ -37,7 +37,7 @@ from latentry_sdk.service import Caller, UnknownJob, Wish
 _file = io.BytesIO()
 Image.new("L", (8, 8), 128).save(_file, "PNG")
 GREY = _file.getvalue()
-SCOPES = {"reader": frozenset({"read"})}
+SCOPES = {"reader": frozenset({"read"}), "writer": frozenset({"generate"})}
 
 
 OnEvent = Callable[[Event], None]

@@ -130,6 +130,33 @@ def test_a_skip_ends_one_iteration(client, service, steered):
     assert [job.status for job in service.known.values()] == ["cancelled", "done"]
 
 
+def test_an_interrupt_while_a_job_is_on_its_way_ends_it(client, service):
+    submit, arrived, go = service.submit, threading.Event(), threading.Event()
+
+    def slowly(wish, caller):
+        arrived.set()
+        assert go.wait(60)
+        return submit(wish, caller)
+
+    service.submit = slowly
+    call = Background(client)
+    assert arrived.wait(60)
+    client.post("/sdapi/v1/interrupt")
+    go.set()
+    assert call.ended()["images"] == []
+    assert [job.status for job in service.known.values()] == ["cancelled"]
+
+
+def test_an_interrupt_while_an_iteration_waits_for_a_place_gives_what_is_done(client, service, steered):
+    service.refusals = 1_000_000
+    call = Background(client, n_iter=2)
+    steered.go(10)
+    until(lambda: service.refusals < 1_000_000)
+    client.post("/sdapi/v1/interrupt")
+    assert len(call.ended()["images"]) == 1
+    assert len(service.known) == 1
+
+
 def test_a_job_that_is_cancelled_by_another_way_ends_the_call(client, service, steered):
     call = Background(client, n_iter=3)
     until(lambda: steered.at)
@@ -188,3 +215,9 @@ def test_a_reader_may_look_and_change_nothing(client, path):
     assert client.get("/sdapi/v1/progress", headers=headers).status_code == 200
     answer = client.post(f"/sdapi/v1/{path}", json={}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (403, "NotAllowed")
+
+
+def test_a_call_that_could_not_see_its_jobs_is_refused_before_it_has_any(client, service):
+    answer = client.post("/sdapi/v1/txt2img", json=ASKED, headers={"who": "writer"})
+    assert answer.status_code == 403
+    assert service.known == {}

@@ -10,7 +10,7 @@ from latentry_api_a1111.failing import JobFailed
 from latentry_sdk.queue import QueuedJob, QueueFull
 from latentry_sdk.service import Caller, Service, Wish
 
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 5.0
 """Seconds between two tries of a call that has begun, where the queue is full."""
 
 
@@ -23,11 +23,11 @@ async def run_jobs(service: Service, wishes: Sequence[Wish], call: Call, caller:
     for number, wish in enumerate(wishes):
         call.number, call.job, call.skipped = number, None, False
         job = await _ended(service, wish, call, caller)
-        if job.status == "failed":
+        if job and job.status == "failed":
             raise JobFailed(job)
-        if job.status == "done":
+        if job and job.status == "done":
             done.append(job)
-        if call.interrupted or (job.status == "cancelled" and not call.skipped):
+        if call.interrupted or (job and job.status == "cancelled" and not call.skipped):
             break
     return done
 
@@ -54,20 +54,24 @@ async def is_running(service: Service, call: Call, caller: Caller) -> bool:
     return (await run_in_threadpool(service.job, call.job, caller)).status == "running"
 
 
-async def _ended(service: Service, wish: Wish, call: Call, caller: Caller) -> QueuedJob:
+async def _ended(service: Service, wish: Wish, call: Call, caller: Caller) -> QueuedJob | None:
+    """The iteration's job when it has ended; None where it was stopped before it had one."""
     job = await _submitted(service, wish, call, caller)
+    if job is None:
+        return None
     call.job = job.id
     if call.stopping:  # asked for while the job was on its way into the queue
         await run_in_threadpool(service.cancel, job.id, caller)
     return await service.ended(job.id, caller)
 
 
-async def _submitted(service: Service, wish: Wish, call: Call, caller: Caller) -> QueuedJob:
+async def _submitted(service: Service, wish: Wish, call: Call, caller: Caller) -> QueuedJob | None:
     """The queued job. The first one is refused where the queue is full, later ones wait for a place."""
-    while True:
+    while not call.stopping:
         try:
             return await run_in_threadpool(service.submit, wish, caller)
         except QueueFull as full:
-            if not call.number or call.stopping:
+            if not call.number:
                 raise
             await asyncio.sleep(min(full.seconds, LONGEST_WAIT))
+    return None

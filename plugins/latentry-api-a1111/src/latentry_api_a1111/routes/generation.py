@@ -39,6 +39,7 @@ def routes(service: Service, calls: Calls, preferences: Preferences) -> APIRoute
 
     async def answer(asked: Asked, caller: Caller) -> Response:
         caller.require("generate")
+        caller.require("read")  # or the call could not see its own jobs
         caller.require("read")  # before jobs are taken, of which the answer will tell
         call, wishes = await run_in_threadpool(begun, asked, caller)
         with calls.under_way(call):

@@ -67,6 +67,13 @@ def test_an_unknown_field_may_be_empty(value):
     check_fields(Txt2Img(hr_additional_modules=value))
 
 
+def test_a_field_of_the_other_kind_of_call_may_have_its_default():
+    check_fields(Img2Img(enable_hr=False, hr_scale=2, hr_upscaler="Latent"))
+    check_fields(Txt2Img(mask_blur=4, inpaint_full_res=True))
+    with pytest.raises(InvalidRequest, match="the field 'enable_hr' is not known here"):
+        check_fields(Img2Img(enable_hr=True))
+
+
 def test_an_unknown_field_that_says_something_is_refused():
     with pytest.raises(InvalidRequest, match="the field 'hr_additional_modules' is not known here"):
         check_fields(Txt2Img(hr_additional_modules=["vae"]))

@@ -91,6 +91,11 @@ FIELDS = [
         {"hires": {**HIRES, "sampler": "euler", "scheduler": "karras"}},
     ),
     (
+        {"enable_hr": True, "sampler_name": "DPM++ 2M", "hr_sampler_name": "Euler"},
+        {"task": "hires", "sampler": "dpmpp_2m", "scheduler": "karras"},
+        {"hires": {**HIRES, "sampler": "euler", "scheduler": "normal"}},
+    ),
+    (
         {"enable_hr": True, "hr_sampler_name": "DPM++ 2M", "hr_scheduler": "Automatic"},
         {"task": "hires"},
         {"hires": {**HIRES, "sampler": "dpmpp_2m", "scheduler": "karras"}},

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from latentry_api_a1111.fields import IGNORED, Asked
+from latentry_api_a1111.fields import IGNORED, Asked, Img2Img, Txt2Img
 from latentry_sdk import Host, InvalidRequest
 
 ONLY: Mapping[str, tuple[Any, ...]] = {
@@ -40,7 +40,8 @@ NEEDED_BY: Mapping[str, str] = {
 def check_fields(asked: Asked) -> None:
     """Raise `InvalidRequest` for a field that asks for what is not here, or that is not known.
 
-    An unknown field may be empty: clients for other servers send theirs along.
+    An unknown field may be empty: clients for other servers send theirs along. A field of the other kind of
+    call may have its default.
     """
     for name, legal in ONLY.items():
         value = getattr(asked, name, legal[0])
@@ -48,7 +49,7 @@ def check_fields(asked: Asked) -> None:
             only = " or ".join(repr(each) for each in legal)
             raise InvalidRequest(f"{name} can only be {only} here", fix="leave it out")
     for name, value in (asked.model_extra or {}).items():
-        if value and name not in IGNORED:
+        if value and name not in IGNORED and value != _default(name):
             raise InvalidRequest(f"the field {ascii(name)[:80]} is not known here", fix="leave it out")
 
 
@@ -89,3 +90,9 @@ def is_on(argument: Any) -> bool:
     if isinstance(argument, list | tuple):
         return any(is_on(each) for each in argument)
     return bool(argument)
+
+
+def _default(name: str) -> Any:
+    """The default of a field of either kind; None where neither has it."""
+    fields = {**Txt2Img.model_fields, **Img2Img.model_fields}
+    return fields[name].default if name in fields else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from latentry_api_a1111.fields import Asked, Img2Img, Txt2Img
 from latentry_api_a1111.settings import Chosen, known_model
-from latentry_api_a1111.solving import SAME, eta_of, schedule, split
+from latentry_api_a1111.solving import PLAIN, SAME, eta_of, schedule, split
 from latentry_sdk import Host, InvalidRequest
 
 Owned = Iterator[tuple[str, Mapping[str, Any]]]
@@ -82,5 +82,7 @@ def _second_solver(asked: Txt2Img, host: Host) -> Mapping[str, Any]:
     if not again and named is None:
         named = levels
     options = eta_of(sampler, asked.eta) if sampler is not first else {}
-    given = {"sampler": sampler.name, "scheduler": schedule(sampler, named)}
+    # what is left out would be as in the first pass, which may have another sampler's schedule
+    plain = PLAIN if schedule(first, levels) else None
+    given = {"sampler": sampler.name, "scheduler": schedule(sampler, named) or plain}
     return {**given, "sampler_options": options} if options else given

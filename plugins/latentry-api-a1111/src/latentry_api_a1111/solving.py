@@ -21,6 +21,9 @@ CHOSEN: Mapping[str, str] = {
 }
 """The schedules that AUTOMATIC1111 1.9 takes for "Automatic"; for other samplers it is the model's own."""
 
+PLAIN = "normal"
+"""The schedule of models of Stable Diffusion."""
+
 NO_EFFECT = (None, 0, 1)
 """Values of eta that clients send with every sampler."""
 

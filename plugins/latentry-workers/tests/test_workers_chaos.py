@@ -41,12 +41,14 @@ class Client(threading.Thread):
 
 @pytest.mark.slow
 def test_every_job_ends_and_no_process_is_left(opened: Callable[..., "Workshop"]) -> None:
+    here = psutil.Process()
+    descriptors = here.num_fds()
     workshop, over, draw = opened(processes={"one": {}, "two": {}}), threading.Event(), random.Random(5)
     workshop.ready()
     clients = [Client(workshop, over) for _ in range(3)]
     for client in clients:
         client.start()
-    here, killed = psutil.Process(), 0
+    killed = 0
     while killed < KILLS and not any(client.odd for client in clients):
         over.wait(draw.uniform(0, 0.5))
         seat = draw.choice(workshop.executor._seats)
@@ -63,4 +65,5 @@ def test_every_job_ends_and_no_process_is_left(opened: Callable[..., "Workshop"]
     pictures = {picture for client in clients for picture in client.pictures}
     assert pictures <= {workshop.host.run(JOB).artifacts[1].data}
     workshop.host.close()
+    assert here.num_fds() <= descriptors
     assert here.children(recursive=True) == []

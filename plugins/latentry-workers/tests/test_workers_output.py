@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from latentry_sdk.queue import WorkerDied
+
 if TYPE_CHECKING:
     from conftest import Workshop
 
@@ -53,6 +55,17 @@ def test_a_hundred_megabytes_cost_neither_memory_nor_log(
     (left_out,) = (re.search(r"printed (\d+) bytes more", line) for line in said if "bytes more" in line)
     assert left_out
     assert int(left_out[1]) > 99_000_000
+
+
+def test_what_was_said_before_a_crash_is_there_and_where_it_was(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with pytest.raises(WorkerDied, match="SIGSEGV"):
+        opened().act("print('about to'); import ctypes; ctypes.string_at(0)")
+    said = logged(caplog)
+    assert said.index("worker: about to") < said.index("worker: Fatal Python error: Segmentation fault")
+    assert any("string_at" in line for line in said)
 
 
 def test_the_next_minute_is_logged_again(

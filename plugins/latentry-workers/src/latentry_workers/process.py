@@ -54,7 +54,12 @@ class WorkerProcess:
 
 def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]:
     """The process, in a session of its own: what stops the host's group lets it finish its job."""
-    flags = ("-P", "-X", "faulthandler")  # no import from the working folder; tell the log where it crashed
+    flags = (
+        "-P",
+        "-u",
+        "-X",
+        "faulthandler",
+    )  # no import from the working folder; all it says, as it says it
     module = ("-m", "latentry_workers.worker", str(descriptor))
     return subprocess.Popen(
         [options.python or sys.executable, *flags, *module],

@@ -3,6 +3,7 @@
 CHANNEL is the descriptor of an open socket.
 """
 
+import contextlib
 import logging
 import os
 import queue
@@ -117,10 +118,9 @@ def main(descriptor: int) -> None:
     end.set_inheritable(False)
     channel = Channel(end)
     os.register_at_fork(after_in_child=channel.close)  # or the host would wait for the child as well
-    try:
+    with contextlib.suppress(ChannelLost):
         Worker(channel).serve()
-    except ChannelLost:
-        end_all()
+    end_all()  # at once: taking down an interpreter with torch in it takes seconds
 
 
 if __name__ == "__main__":

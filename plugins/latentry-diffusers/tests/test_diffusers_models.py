@@ -230,6 +230,33 @@ def test_a_narrower_copy_leaves_the_models_as_they_are(tiny):
     assert copy.pipeline.transformer is copy.models["transformer"]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["flux", "sd3", "pixart", "sana", "qwen", "wan"])
+def test_weights_are_read_as_they_are_stored_and_widened_without_loss(name, dtype, tiny, tmp_path):
+    """A model that keeps some layers wide is read wide. In float32 all equal diffusers' own reading of it."""
+    import torch
+    from torch.nn import Module
+
+    kind, narrow = type(tiny(name).pipeline), getattr(torch, dtype)
+    kept = kind.from_pretrained(tiny(name).folder, dtype=narrow)
+    kept.save_pretrained(tmp_path)
+    header = read_header(tmp_path)
+    found = next(filter(None, (family.detect(header) for family in register_models())))
+    models = load(header, found)["pipeline"].module.models
+    for part, model in models.items():
+        stored = {weight.dtype for weight in kept.components[part].parameters()}
+        assert {weight.dtype for weight in model.parameters()} == (
+            stored if len(stored) == 1 else {torch.float32}
+        )
+    assert any(weight.dtype is narrow for weight in models.parameters())
+    wide = kind.from_pretrained(tmp_path, dtype=torch.float32)
+    for part, model in models.float().items():
+        for values in (Module.named_parameters, Module.named_buffers):
+            own, other = dict(values(model)), dict(values(wide.components[part]))
+            assert own.keys() == other.keys()
+            assert [key for key in own if not own[key].equal(other[key])] == []
+
+
 def test_the_digest_changes_with_any_file(tiny, copied):
     def digest(folder):
         header = read_header(folder)

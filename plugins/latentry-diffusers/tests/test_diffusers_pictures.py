@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from latentry_sdk import UnknownName
+
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")  # of diffusers in its Chroma
 ASKED = {
     "aura": {},
@@ -42,6 +44,28 @@ def test_text_to_image_equals_the_pipeline(name, host, ask, tiny):
     (picture,) = pictures(host.run(ask(name)))
     assert np.array_equal(picture, reference(tiny(name).pipeline, **ASKED[name]))
     assert picture.std() > 5
+
+
+@pytest.mark.parametrize("name", ["flux", "sd3"])
+def test_the_type_that_was_asked_for_is_the_pipelines_and_is_told(name, host, ask, tiny, monkeypatch):
+    """On a processor that is said to have bfloat16: torch computes in it on any, slowly."""
+    monkeypatch.setattr("latentry_cpu.device.has_bfloat16", lambda: True)
+    result = host.run(ask(name, dtype="bfloat16"))
+    assert result.applied["dtypes"] == {"pipeline": "bfloat16"}
+    kind = type(tiny(name).pipeline)
+    narrow = kind.from_pretrained(tiny(name).folder, dtype=torch.bfloat16)
+    narrow.set_progress_bar_config(disable=True)
+    wanted = reference(narrow, **ASKED[name])
+    assert np.array_equal(pictures(result)[0], wanted)
+    wide = host.run(ask(name, dtype="float32"))
+    assert wide.applied["dtypes"] == {"pipeline": "float32"}
+    assert np.array_equal(pictures(wide)[0], reference(tiny(name).pipeline, **ASKED[name]))
+    assert not np.array_equal(pictures(wide)[0], wanted)
+
+
+def test_a_type_that_the_device_lacks_is_refused_while_planning(host, ask):
+    with pytest.raises(UnknownName, match="'float16'; known: bfloat16, float32"):
+        host.plan(ask("flux", dtype="float16"))
 
 
 @pytest.mark.parametrize("name", WITH_PICTURES)

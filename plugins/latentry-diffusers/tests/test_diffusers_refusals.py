@@ -8,7 +8,16 @@ import latentry_variation
 from latentry import Host
 from latentry.config import Config
 from latentry_diffusers.arguments import DecodeOptions
-from latentry_sdk import InvalidModel, InvalidRequest, ModelLoaded, StageStarted, Stepped, UserError, parsed
+from latentry_sdk import (
+    InvalidModel,
+    InvalidRequest,
+    ModelLoaded,
+    StageStarted,
+    Stepped,
+    UnknownName,
+    UserError,
+    parsed,
+)
 
 
 def refused(host, request, called):
@@ -60,17 +69,30 @@ def test_what_a_class_does_not_take_is_refused_while_planning(name, more, line, 
 
 
 @pytest.mark.parametrize("prompt", ["a (red:1.3) apple", "a red BREAK apple", "a [red:blue:0.5] apple"])
-def test_a_prompt_that_is_more_than_text_is_refused_before_loading(prompt, host, ask):
-    assert "reads no weights, BREAK or schedules" in refused(host, ask("flux", prompt=prompt), InvalidRequest)
-    negative = ask("sd3", negative=prompt)
-    assert "reads no weights, BREAK or schedules" in refused(host, negative, InvalidRequest)
+@pytest.mark.parametrize("asked", ["prompt", "negative", "prompt_2", "negative_2"])
+def test_a_prompt_that_is_more_than_text_is_refused_while_planning(prompt, asked, host, ask):
+    second = {"options": {"prompt": {asked: prompt}}}
+    request = ask("sd3", **({asked: prompt} if asked in ("prompt", "negative") else second))
+    with pytest.raises(InvalidRequest, match="reads no weights, BREAK or schedules"):
+        host.plan(request)
 
 
-def test_a_style_with_a_negative_text_is_refused_before_loading(ask, plugins, tmp_path):
+def test_a_style_with_a_negative_text_is_refused_while_planning(ask, plugins, tmp_path):
     (tmp_path / "styles.csv").write_text("name,prompt,negative_prompt\ndull,grey,bright\n")
     request = ask("flux", options={"prompt": {"styles": ["dull"]}})
-    with Host(plugins, Config(data_dir=tmp_path)) as host:
-        assert "negative prompt only with diffusers.decode.true_cfg" in refused(host, request, InvalidRequest)
+    with (
+        Host(plugins, Config(data_dir=tmp_path)) as host,
+        pytest.raises(InvalidRequest, match=r"negative prompt only with diffusers\.decode\.true_cfg"),
+    ):
+        host.plan(request)
+
+
+def test_choices_are_read_while_planning_as_the_job_reads_them(host, ask):
+    request = ask("flux", prompt="a {red|(green:1.3)} apple", batch=8)
+    with pytest.raises(InvalidRequest, match="reads no weights"):
+        host.plan(request)
+    with pytest.raises(UnknownName, match="unknown wildcard 'colour'"):
+        host.plan(ask("flux", prompt="a __colour__ apple"))
 
 
 def test_brackets_that_are_escaped_are_text(host, ask):

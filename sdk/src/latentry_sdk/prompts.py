@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from latentry.state import Key
+from latentry.job import Job
+from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
+from latentry.plan import Plan
+from latentry.state import Key, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,17 @@ class Prompts:
 
 PROMPTS = Key[tuple[Prompts, ...]]("prompts")
 """One for each image. Where no stage gives it, a family reads the request's texts as they are."""
+
+
+def planned_prompts(plan: Plan) -> tuple[Prompts, ...] | None:
+    """The prompts that the plan's stages will give, for a family that refuses some of them at planning.
+
+    A stage that needs no more than there is from the start is run; None where there is no such one. Raises
+    what the stage raises for a text that cannot be read.
+    """
+    job = Job("planning", plan, notify=lambda _event: None)
+    state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
+    for stage in plan.stages:
+        if PROMPTS in stage.gives and all(key in state for key in stage.needs):
+            return stage.run(state)[PROMPTS]
+    return None

@@ -7,7 +7,7 @@ from latentry_diffusers import roles
 from latentry_diffusers.arguments import DecodeOptions
 from latentry_diffusers.detection import NAME, detect
 from latentry_diffusers.loading import load
-from latentry_diffusers.refusing import check, refuse
+from latentry_diffusers.refusing import check
 from latentry_sdk import (
     CONDITIONING,
     DENOISE,
@@ -31,7 +31,6 @@ from latentry_sdk import (
     SamplerSpec,
     SchedulerSpec,
     StageSpec,
-    State,
     hookimpl,
 )
 
@@ -87,13 +86,6 @@ def register_stages() -> Sequence[StageSpec]:
             description="Run the whole pipeline",
         ),
     )
-
-
-@hookimpl
-def run_stage(stage: StageSpec, state: State) -> None:
-    """Refuse texts that the pipeline cannot read before its weights are loaded; else leave it to others."""
-    if stage.name == "load" and state[JOB].plan.family.name in (NAME, TEXT):
-        refuse(state)
 
 
 def unchanged(

@@ -1,14 +1,19 @@
-"""Open a folder's models and hand the whole pipeline over as one component, on the CPU in float32."""
+"""Open a folder's models and hand the whole pipeline over as one component, on the CPU."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from hashlib import file_digest, sha256
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from latentry_diffusers.parts import LIBRARIES, models, parts
 from latentry_sdk import Component, Detected, InvalidModel, LatentryError, ModelHeader, Unavailable
+
+if TYPE_CHECKING:
+    import torch
+
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def load(header: ModelHeader, detected: Detected) -> Mapping[str, Component]:
@@ -30,9 +35,13 @@ def _opened(header: ModelHeader, named: str) -> Any:
 
 
 def _model(header: ModelHeader, name: str, library: str, kind: str) -> Any:
-    """A model with all its weights: what is missing would otherwise be made up."""
+    """A model with all its weights, as they are stored: what is missing would otherwise be made up.
+
+    transformers works out buffers in the type that it reads weights in, so those are narrowed afterwards.
+    """
     import torch
 
+    stored, is_text = _stored(header, name), library == "transformers"
     module = import_module(library if library in LIBRARIES else f"diffusers.pipelines.{library}")
     variant = "fp16" if ".fp16" in header.weight_files(name)[0].name else None
     model, info = getattr(module, kind).from_pretrained(
@@ -42,11 +51,25 @@ def _model(header: ModelHeader, name: str, library: str, kind: str) -> Any:
         local_files_only=True,
         use_safetensors=True,
         output_loading_info=True,
-        **{"dtype" if library == "transformers" else "torch_dtype": torch.float32},
+        **({"dtype": torch.float32} if is_text else {"torch_dtype": stored}),
     )
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{len(missing)} tensors of {name} are missing, among them {missing[0]}")
+    for weight in model.parameters() if is_text else ():
+        weight.data = weight.data.to(stored)
     return model
+
+
+def _stored(header: ModelHeader, name: str) -> "torch.dtype":
+    """The type that a model's weights have in its files; float32 where they differ.
+
+    No bit is lost or made up for the device, which casts them to the type that the job computes in.
+    """
+    import torch
+
+    found = {info.dtype for info in header.tensors(name).values()} & FLOATS.keys()
+    stored: torch.dtype = getattr(torch, FLOATS[found.pop()] if len(found) == 1 else "float32")
+    return stored
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Refuse what a pipeline cannot do as asked: while planning, or before its weights are read."""
+"""Refuse, while planning, what a pipeline cannot do as asked, and tell of what it does otherwise."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from latentry_diffusers.abilities import ability
 from latentry_diffusers.arguments import CLASSIFIER_FREE, DecodeOptions, guidance_name, task_options
 from latentry_diffusers.sources import Pipeline
-from latentry_diffusers.texts import Texts, asked, texts
+from latentry_diffusers.texts import Texts, texts
 from latentry_sdk import JOB, MASK, SOURCE, InvalidRequest, Plan, Request, State
+from latentry_sdk.prompts import planned_prompts
 
 FIX = "leave it out or name another model"
 LATENT = ("latent_noise", "latent_nothing")
@@ -26,16 +27,14 @@ def kind_of(plan: Plan) -> Pipeline:
 def check(plan: Plan, _planned: Any) -> None:
     """Raise `InvalidRequest` for the first thing asked for that the pipeline would leave out."""
     kind = kind_of(plan)
-    texts_asked = _texts(plan, kind, (asked(plan),))
-    for problem in (*texts_asked, *_guidance(plan, kind), *_task(plan, kind), *_stages(plan)):
+    written = _texts(plan, kind, texts(plan, planned_prompts(plan)))
+    for problem in (*written, *_guidance(plan, kind), *_task(plan, kind), *_stages(plan)):
         raise InvalidRequest(f"{kind.name} {problem}", fix=FIX)
 
 
-def refuse(state: State) -> None:
-    """Raise `InvalidRequest` for what styles and syntax made of the texts; warn of what is done otherwise."""
+def warn(state: State) -> None:
+    """Tell what the pipeline does otherwise than other families do."""
     job, kind = state[JOB], kind_of(state[JOB].plan)
-    for problem in _texts(job.plan, kind, texts(state)):
-        raise InvalidRequest(f"{kind.name} {problem}", fix=FIX)
     if kind.takes("image") and not kind.takes("strength"):
         job.warn(f"{kind.name} has no strength: the picture is taken whole")
     if MASK in state and any(state[MASK].histogram()[1:255]):

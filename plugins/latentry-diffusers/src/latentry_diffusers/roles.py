@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from latentry_diffusers.arguments import arguments, guidance
 from latentry_diffusers.progress import Progress
-from latentry_diffusers.refusing import kind_of
+from latentry_diffusers.refusing import kind_of, warn
 from latentry_diffusers.texts import texts
 from latentry_diffusers.whole import Call, calling
 from latentry_sdk import (
@@ -21,6 +21,7 @@ from latentry_sdk import (
     MASKED_LATENTS,
     NOISE,
     PLACED,
+    PROMPTS,
     SEEDS,
     SIGMAS,
     SIZE,
@@ -47,7 +48,8 @@ class NoNoise:
 
 def encode_prompt(state: State) -> State:
     """The texts of each image as they are: the pipeline encodes them."""
-    return state.put(CONDITIONING, texts(state))
+    warn(state)
+    return state.put(CONDITIONING, texts(state[JOB].plan, state.get(PROMPTS)))
 
 
 def encode_image(state: State) -> State:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latentry_sdk import JOB, PROMPTS, InvalidRequest, Plan, Prompts, State, Timeline
+from latentry_sdk import InvalidRequest, Plan, Prompts, Timeline
 
 
 @dataclass(frozen=True)
@@ -17,17 +17,8 @@ class Texts:
     skip: int = 0
 
 
-def asked(plan: Plan) -> Texts:
-    """What is asked for, as it is written; the plugin that reads prompts may have more texts."""
-    request = plan.request
-    more = next((options for (_, name), options in plan.options.items() if name == "prompt"), None)
-    second, negative_2 = getattr(more, "prompt_2", None), getattr(more, "negative_2", None)
-    return Texts(request.prompt, request.negative, second, negative_2, getattr(more, "clip_skip", 0))
-
-
-def texts(state: State) -> Sequence[Texts]:
+def texts(plan: Plan, prompts: Sequence[Prompts] | None) -> Sequence[Texts]:
     """The texts of each image; `InvalidRequest` for weights and schedules, which no pipeline reads."""
-    plan, prompts = state[JOB].plan, state.get(PROMPTS)
     if prompts is None:
         return (Texts(plan.request.prompt, plan.request.negative),) * len(plan.seeds)
     return tuple(map(_texts, prompts))

@@ -86,26 +86,69 @@ def test_a_second_signal_ends_the_wait(serve: Callable[..., Any]) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(serve: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_killed_server_loses_no_job_and_makes_the_same_pictures(serve: Callable[..., Any]) -> None:
+    started = serve(**TOY)
+    jobs = [submitted(started.client, {**LONG, "batch": 8, "seed": seed})["id"] for seed in range(4)]
+    when(started.client, jobs[1], "running")
+    first = started.client.get(f"/api/v1/jobs/{jobs[0]}").json()
+    started.server.kill()
+    again = serve(**TOY)
+    done = [when(again.client, job, "done") for job in jobs]
+    assert done[0] == first
+    assert done[1]["attempts"] == 2
+    for seed, job in enumerate(done):
+        anew = submitted(again.client, {**LONG, "batch": 8, "seed": seed}, wait=60)
+        assert [one["sha256"] for one in job["artifacts"]] == [one["sha256"] for one in anew["artifacts"]]
+        assert len({one["id"] for one in job["artifacts"]}) == 8
+
+
+def refusal(*flags: str) -> str:
+    """What a server that does not start says; it prints nothing and ends with 2."""
+    command = [sys.executable, "-m", "latentry", "serve", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **TOY}, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_two_servers_do_not_share_a_folder(serve: Callable[..., Any], tmp_path: Path) -> None:
+    serve(**TOY)
+    assert str(tmp_path / "data") in refusal("--port", "0", "--data", str(tmp_path / "data"))
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said = refusal("--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert "cannot be made: Not a directory" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--store", "memory"], "latentry: the store 'memory' keeps no queue; use the store sql"),
+        (["--executor", "none"], "latentry: unknown executor 'none'; known: inline, toy-thread, workers"),
+        (
+            ["--port", "65536"],
+            "latentry: serve: port: Input should be less than or equal to 65535 (got '65536')",
+        ),
+        (
+            ["--drain-seconds", "nan"],
+            "latentry: serve: drain_seconds: Input should be less than or equal to 86400 (got 'nan')",
+        ),
+    ],
+)
+def test_a_flag_that_makes_no_sense_is_said_in_one_line(flags: list[str], said: str, tmp_path: Path) -> None:
+    assert refusal("--data", str(tmp_path / "data"), *flags) == said
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [
-            sys.executable,
-            "-m",
-            "latentry",
-            "serve",
-            "--port",
-            port,
-            "--data",
-            str(tmp_path / "data"),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **TOY}, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == [
-        f"latentry: 127.0.0.1:{port} cannot be listened at: Address already in use; use another --port"
-    ]
+        said = refusal("--port", port, "--data", str(tmp_path / "data"))
+    where = f"127.0.0.1:{port}"
+    assert said == f"latentry: {where} cannot be listened at: Address already in use; use another --port"
 
 
 def test_logs_are_json_with_the_ids_of_jobs(serve: Callable[..., Any]) -> None:

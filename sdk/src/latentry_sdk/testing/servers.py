@@ -27,7 +27,7 @@ class Served:
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
 
 @contextmanager
@@ -39,12 +39,15 @@ def served(data: Path, *flags: str, **variables: str) -> Iterator[Served]:
     log = data.with_name(f"{data.name}.log")
     command = [sys.executable, "-m", "latentry", "serve", "--port", "0", "--data", str(data), *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
-    with log.open("ab") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
-    try:
-        url = process.stdout.readline().strip() if process.stdout else ""
-        assert url, f"the server did not start: {log.read_text(encoding='utf-8')[-4000:]}"
-        yield Served(process, url, log)
-    finally:
-        process.kill()
-        process.communicate()
+    with (
+        log.open("ab") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process,
+    ):
+        try:
+            url = process.stdout.readline().strip() if process.stdout else ""
+            assert url, f"the server did not start: {log.read_text(encoding='utf-8')[-4000:]}"
+            yield Served(process, url, log)
+        finally:
+            process.kill()

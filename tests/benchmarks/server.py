@@ -24,9 +24,7 @@ import httpx
 
 from latentry_api.security.serving import open_files
 from latentry_sdk import Host, Request
-from latentry_sdk.queue import Submission
 from latentry_sdk.testing.servers import served
-from latentry_store_sql import open_store
 
 TOY = {"task": "toy", "prompt": "a cross", "steps": 2, "seed": 1}
 LONG = {**TOY, "steps": 1000, "batch": 64, "width": 8, "height": 8}
@@ -163,26 +161,6 @@ def idle(options: argparse.Namespace) -> str:
     return f"{options.idle} connections: {shown(seconds)}"
 
 
-def queue_length(options: argparse.Namespace) -> str:
-    """Claiming a job and giving it back, by how many wait."""
-    lines, length = [], 0
-    with tempfile.TemporaryDirectory() as folder:
-        queue: Any = open_store(Path(folder))
-        for wanted in (10, options.queued // 10, options.queued):
-            while length < wanted:
-                length += 1
-                queue.submit(Submission({"task": "toy"}, owner=str(length % 7)))
-            seconds = []
-            for _ in range(50):
-                began = time.perf_counter()
-                claim = queue.claim("benchmark", 30)
-                seconds.append(time.perf_counter() - began)
-                queue.release(claim, failed=False)
-            lines.append(f"{wanted} queued: median {sorted(seconds)[25] * 1e3:.1f} ms")
-        queue.close()
-    return ", ".join(lines)
-
-
 def throughput(_options: argparse.Namespace) -> str:
     """Seconds of the same jobs in this process and on the server, in turns; more than 1 is faster."""
     jobs = [{**APPLE, "seed": seed} for seed in range(10)]
@@ -207,7 +185,6 @@ MEASURES: dict[str, Callable[[argparse.Namespace], str]] = {
     "cancelling": cancelling,
     "polling": polling,
     "idle": idle,
-    "queue length": queue_length,
     "throughput": throughput,
 }
 
@@ -218,7 +195,6 @@ def main() -> None:
     parser.add_argument("--only", choices=MEASURES, action="append", help="One measure; may be given again")
     parser.add_argument("--clients", type=int, default=1000, help="Clients that poll")
     parser.add_argument("--idle", type=int, default=10_000, help="Connections that are idle")
-    parser.add_argument("--queued", type=int, default=10_000, help="Jobs in the longest queue")
     options = parser.parse_args()
     for name in options.only or MEASURES:
         print(f"{name}: {MEASURES[name](options)}", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,10 +22,15 @@ class Blobs:
         self._folder = folder
 
     def keep(self, data: bytes) -> str:
-        """Write the bytes, whole and durable, unless they are there; their digest in hexadecimal."""
+        """Write the bytes, whole and durable, unless they are there; their digest in hexadecimal.
+
+        The file's time tells when its bytes were last asked to be kept.
+        """
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
-        if not path.exists():
+        try:
+            os.utime(path)
+        except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(OutputExists):  # another writer kept the same bytes first
                 write_whole(path, data)

@@ -11,6 +11,7 @@ from typing import Any
 from latentry_api.attempt import Attempt
 from latentry_api.caretaker import LEASE_SECONDS, Caretaker
 from latentry_api.hub import Hub
+from latentry_api.sweeping import Sweeper
 from latentry_sdk import Executor, Host
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import Claim, Queue
@@ -49,6 +50,7 @@ class Dispatcher:
             self._start(self._serve, f"{name}-{slot}")
         caretaker = Caretaker(self.queue, self.hub, self._attempts, self.wake)
         self._start(caretaker.run, self._closed)
+        self._start(Sweeper(self.queue, self.blobs).run, self._closed)
 
     def ready(self) -> bool:
         """Whether a job that is queued now would start."""

@@ -136,6 +136,7 @@ def how_they_ended(queue: SqlQueue, known: Known) -> Iterator[str]:
         yield f"failed by {error['type']}" if error else job.status
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_at_any_time_loses_nothing(opening: Opening) -> None:
     """26 kills, most with another process at the queue all the while."""
     known, chance = Known(), random.Random(25)
@@ -167,6 +168,7 @@ def test_a_process_that_is_killed_at_any_time_loses_nothing(opening: Opening) ->
     queue.close()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_before_any_statement_loses_nothing(opening: Opening) -> None:
     """One kill before each statement of a round, BEGIN and COMMIT among them."""
     known, point = Known(), 1

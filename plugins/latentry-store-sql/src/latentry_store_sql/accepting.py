@@ -96,5 +96,5 @@ def _until_next(connection: Connection) -> float:
         .subquery()
     )
     seconds = connection.scalar(select(func.avg(last.c.seconds))) or 10.0
-    running = connection.scalar(select(func.count()).where(JOBS.c.status == "running")) or 1
+    running = connection.scalar(select(func.count()).where(JOBS.c.leased.is_not(None))) or 1
     return min(max(seconds / running, 1.0), 600.0)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from latentry_store_sql.rows import AnyRow
-from latentry_store_sql.tables import JOBS, LINES
+from latentry_store_sql.tables import JOBS, LINES, QUEUED, WAITING
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -37,7 +37,7 @@ def take(connection: Connection, now: float) -> AnyRow | None:
     for line in _in_turn(connection):
         job = connection.execute(
             select(JOBS)
-            .where(JOBS.c.status == "queued", JOBS.c.priority == line.priority, JOBS.c.owner == line.owner)
+            .where(QUEUED, JOBS.c.priority == line.priority, JOBS.c.owner == line.owner)
             .where((JOBS.c.overdue > now) | JOBS.c.overdue.is_(None))
             .order_by(JOBS.c.number)
             .limit(1)
@@ -52,11 +52,11 @@ def take(connection: Connection, now: float) -> AnyRow | None:
 
 def _in_turn(connection: Connection) -> Iterator[AnyRow]:
     order = LINES.c.priority.desc(), LINES.c.turn, LINES.c.number
-    lines = select(LINES).where(LINES.c.waiting > 0).order_by(*order)
+    lines = select(LINES).where(WAITING).order_by(*order)
     yield from connection.execute(lines.limit(1)).all()
     yield from connection.execute(lines.offset(1)).all()
 
 
 def waiting(connection: Connection) -> int:
     """How many jobs wait in all lines."""
-    return connection.scalar(select(func.sum(LINES.c.waiting)).where(LINES.c.waiting > 0)) or 0
+    return connection.scalar(select(func.sum(LINES.c.waiting)).where(WAITING)) or 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Column, func, select, update
 
 from latentry_sdk.queue import Claim, KeptEvent, LeaseLost, Outcome, QueuedJob, Status, Submission
 from latentry_store_sql import lines
@@ -127,8 +127,8 @@ class SqlQueue(Records):
         """Give back every job whose lease has run out or whose time in the queue has; the changed jobs."""
         with self._changes() as changes:
             self._database.alone(changes.connection)
-            lost = _due(changes, JOBS.c.status == "running", JOBS.c.leased < changes.now)
-            late = _due(changes, JOBS.c.status == "queued", JOBS.c.overdue < changes.now)
+            lost = _due(changes, JOBS.c.leased)
+            late = _due(changes, JOBS.c.overdue)
             rows = [changes.give_back(row, end="lost", failed=True) for row in lost]
             for row in late:
                 lines.leave(changes.connection, row)
@@ -139,7 +139,7 @@ class SqlQueue(Records):
     def take_over(self) -> None:
         """Give back what a host that is gone was running; only the one host of a folder may say so."""
         with self._database.writing() as connection:
-            connection.execute(update(JOBS).where(JOBS.c.status == "running").values(leased=0.0))
+            connection.execute(update(JOBS).where(JOBS.c.leased.is_not(None)).values(leased=0.0))
         super().take_over()
         self.recover()
 
@@ -190,6 +190,6 @@ def _claimed(changes: Changes, claim: Claim) -> AnyRow:
     raise LeaseLost(f"job {claim.job.id} is no longer leased to this worker")
 
 
-def _due(changes: Changes, *where: Any) -> Sequence[AnyRow]:
-    due = select(JOBS).where(*where).order_by(JOBS.c.number).with_for_update(skip_locked=True)
-    return changes.connection.execute(due).all()
+def _due(changes: Changes, end: Column[float]) -> Sequence[AnyRow]:
+    due = select(JOBS).where(end < changes.now).with_for_update(skip_locked=True)
+    return sorted(changes.connection.execute(due), key=lambda row: row.number)

@@ -44,7 +44,7 @@ def postgresql_server() -> Iterator[str]:
             _wait_for(port, server, home / "log")
             yield f"postgresql://latentry@127.0.0.1:{port}/postgres"
         finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's word for: end your clients, and stop
+            server.send_signal(signal.SIGQUIT)  # its data goes as well
             server.wait()
 
 

@@ -9,7 +9,6 @@ revision = "first"
 down_revision = None
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-QUEUED, RUNNING, WAITING = map(sa.text, ("status = 'queued'", "status = 'running'", "waiting > 0"))
 
 
 def upgrade() -> None:
@@ -51,9 +50,9 @@ def _jobs() -> None:
     op.create_index("jobs_status", "jobs", ["status", "number"])
     op.create_index("jobs_owner", "jobs", ["owner", "number"])
     op.create_index("jobs_finished", "jobs", ["status", "finished"])
-    _index_where("jobs_next", "jobs", ["priority", "owner", "number"], QUEUED)
-    _index_where("jobs_overdue", "jobs", ["overdue"], QUEUED)
-    _index_where("jobs_leased", "jobs", ["leased"], RUNNING)
+    _index_where("jobs_next", "jobs", ["priority", "owner", "number"], sa.text("status = 'queued'"))
+    _index_where("jobs_overdue", "jobs", ["overdue"], sa.text("overdue IS NOT NULL"))
+    _index_where("jobs_leased", "jobs", ["leased"], sa.text("leased IS NOT NULL"))
 
 
 def _lines() -> None:
@@ -67,7 +66,7 @@ def _lines() -> None:
     )
     op.create_index("lines_of", "lines", ["priority", "owner"], unique=True)
     op.create_index("lines_turn", "lines", ["priority", "turn"])
-    _index_where("lines_next", "lines", [sa.text("priority DESC"), "turn", "number"], WAITING)
+    _index_where("lines_next", "lines", [sa.text("priority DESC"), "turn", "number"], sa.text("waiting > 0"))
 
 
 def _attempts() -> None:

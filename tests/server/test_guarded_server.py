@@ -160,7 +160,7 @@ def test_the_log_says_who_did_what_and_holds_neither_prompts_nor_tokens(guarded:
     guarded.ask(None, "DELETE", f"/api/v1/jobs/{job['id']}")
     asked, refused = _audit(guarded.server)[-2:]
     assert (asked["who"], asked["method"], asked["path"]) == ("admin", "POST", "/api/v1/jobs")
-    assert (asked["job"], asked["status"]) == (job["id"], 200)
+    assert (asked["jobs"], asked["status"]) == ([job["id"]], 200)
     assert asked["bytes_in"] > 0 < asked["bytes_out"]
     assert (refused["who"], refused["status"]) == (None, 401)
     log = guarded.server.log.read_text(encoding="utf-8")
@@ -199,7 +199,7 @@ def test_https_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
             )
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{server.url}/api/v1/jobs")
-        assert _audit(server)[0]["prompt"] == "cross"
+        assert _audit(server)[0]["prompts"] == ["cross"]
 
 
 def _speaks_only_tls(server: Served) -> None:

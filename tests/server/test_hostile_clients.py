@@ -1,6 +1,7 @@
 """A whole server against the network and the browser: each attack ends in bounds, the next job succeeds."""
 
 import re
+import resource
 import socket
 import struct
 import time
@@ -245,6 +246,17 @@ def _state(target: Target) -> Any:
     return target.ask("GET", "/api/v1/jobs", params={"limit": 200}).json()
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process may open more files than it holds connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 11_000 if hard == resource.RLIM_INFINITY else min(11_000, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
 def test_ten_thousand_silent_connections_do_not_stop_the_service(tmp_path: Path) -> None:
     with ExitStack() as stack:
         target = Target(stack.enter_context(served(tmp_path / "data", "--header-seconds", "120", **PLUGINS)))

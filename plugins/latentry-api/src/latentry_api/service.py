@@ -12,7 +12,7 @@ from latentry_api.following import Follower
 from latentry_api.hub import Hub
 from latentry_api.naming import check_models
 from latentry_api.recent import Recent
-from latentry_api.security import SecurityOptions, check_plan, check_wish
+from latentry_api.security import SecurityOptions, check_plan, check_wish, note
 from latentry_sdk import Host, Preview, Request, parsed
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
@@ -59,6 +59,7 @@ class JobService:
             fingerprint=_fingerprint(fields, inputs),
         )
         job = self.queue.submit(submission)
+        note(jobs=job.id, prompts=request.prompt)
         self.dispatcher.wake()
         return job
 

@@ -43,7 +43,7 @@ async def _said(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/wait-after":
         await asyncio.sleep(1)
     caller = scope["latentry.caller"]
-    note(scope, job="j-1", prompt="a secret wish")
+    await asyncio.to_thread(note, jobs="j-1", prompts="a secret wish")
     answer = {"caller": caller.name, "scopes": sorted(caller.scopes), "size": size}
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

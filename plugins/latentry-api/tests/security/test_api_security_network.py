@@ -9,10 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+
+from latentry_api.security.tokens import add_token
 
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -374,6 +377,17 @@ def test_a_websocket_from_elsewhere_is_refused(serve: Any, headers: dict[str, st
     sock.close()
     assert _status(answer) in (403, 421)
     server.works()
+
+
+def test_a_websocket_needs_a_token_where_requests_do(serve: Any, tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    token = add_token(file, "a", ["read"])
+    server, found = serve(token_file=file), {}
+    for shown in (None, "Bearer wrong", f"Bearer {token}"):
+        sock, answer = _upgraded(server, **({"Authorization": shown} if shown else {}))
+        sock.close()
+        found[shown] = _status(answer)
+    assert list(found.values()) == [401, 401, 101]
 
 
 def test_more_websockets_than_a_caller_may_have_are_refused_and_given_back(serve: Any) -> None:

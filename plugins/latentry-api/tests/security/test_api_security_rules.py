@@ -185,7 +185,7 @@ def test_the_audit_log_says_who_did_what_and_prompts_only_if_asked(
     asyncio.run(ask("POST", origin="null"))
     done, refused = _lines(caplog)
     assert done.pop("seconds") >= 0
-    prompt = {"prompt": "a secret wish"} if wanted else {}
+    prompt = {"prompts": ["a secret wish"]} if wanted else {}
     assert done == {"who": "", "address": "127.0.0.1", "method": "POST", "path": "/jobs", "status": 200,
-                    "bytes_in": 2, "bytes_out": len(found.body), "job": "j-1"} | prompt  # fmt: skip
+                    "bytes_in": 2, "bytes_out": len(found.body), "jobs": ["j-1"]} | prompt  # fmt: skip
     assert (refused["who"], refused["status"]) == (None, 403)

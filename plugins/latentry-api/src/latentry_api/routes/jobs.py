@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from latentry_api.problems import problem
 from latentry_api.routes.context import CallerHere, ServiceHere, problems
-from latentry_api.security import Fetcher, note
+from latentry_api.security import Fetcher
 from latentry_api.service import JobService
 from latentry_api.views import ROOT, JobsView, JobView, job_view, page
 from latentry_api.wishes import wish_of
@@ -41,7 +41,6 @@ async def submit(
     if wait:
         caller.require("read")  # before the job is taken, which the answer will tell of
     job = await run_in_threadpool(_submitted, service, await request.body(), key, caller)
-    note(request.scope, job=job.id, prompt=job.submission.request.get("prompt"))
     if wait:
         job = await service.ended(job.id, caller, seconds=wait)
     answer = _answer(job, 200 if wait and job.status in ENDED else 202)

@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from latentry_api.security.asgi import App, Message, Receive, Scope, Send, address, is_request
 from latentry_api.security.options import SecurityOptions
 
 log = logging.getLogger("latentry.audit")
-NOTES = "latentry.audit"
+NOTES: ContextVar[dict[str, list[str]]] = ContextVar("latentry.audit")
+"""What is known of the request that is under way; threads that work for it see it too."""
 
 
 class Audit:
@@ -25,23 +27,25 @@ class Audit:
         """Hand the request on, and write its line."""
         if not is_request(scope):
             return await self._app(scope, receive, send)
-        notes: dict[str, Any] = {}
-        scope[NOTES] = notes
+        notes: dict[str, list[str]] = {}
+        NOTES.set(notes)
         counted = _Counted(receive, send)
         began = time.perf_counter()
         try:
             return await self._app(scope, counted.receive, counted.send)
         finally:
             if not self._with_prompts:
-                notes.pop("prompt", None)
+                notes.pop("prompts", None)
             seconds = round(time.perf_counter() - began, 6)
             facts = {**_line(scope), **counted.facts(), "seconds": seconds, **notes}
             log.info("%(method)s %(path)s %(status)s", facts, extra={"audit": facts})
 
 
-def note(scope: Scope, **facts: Any) -> None:
-    """Add facts to the request's line: `job`, and `prompt`, which is written only where it was asked for."""
-    scope.get(NOTES, {}).update(facts)
+def note(**facts: str) -> None:
+    """Add facts to the request's record: one of its `jobs`, or of its `prompts`, kept only if asked for."""
+    notes = NOTES.get({})  # outside of a request they are nobody's
+    for name, fact in facts.items():
+        notes.setdefault(name, []).append(fact)
 
 
 def _line(scope: Scope) -> Mapping[str, Any]:

@@ -175,6 +175,11 @@ def test_chosen_settings_are_in_the_request(host):
     assert request == {**PLAIN, "model": "emoji", "options": {**PLAIN["options"], "prompt": {"clip_skip": 1}}}
 
 
+def test_a_pipeline_that_runs_whole_is_asked_for_no_previews(host):
+    request = request_of(Txt2Img(sampler_name="diffusers"), Chosen(), host)
+    assert request == {**PLAIN, "sampler": "diffusers", "options": {}}
+
+
 def test_a_refiner_is_a_listed_model(host):
     with pytest.raises(UnknownName, match=r"unknown model '\.\./x'"):
         request_of(Txt2Img(refiner_checkpoint="../x"), Chosen(), host)

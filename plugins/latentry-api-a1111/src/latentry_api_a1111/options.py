@@ -6,11 +6,12 @@ from typing import Any
 from latentry_api_a1111.fields import Asked, Img2Img, Txt2Img
 from latentry_api_a1111.settings import Chosen, known_model
 from latentry_api_a1111.solving import PLAIN, SAME, eta_of, schedule, split
-from latentry_sdk import Host, InvalidRequest
+from latentry_sdk import Host, InvalidRequest, SamplerSpec
 
 Owned = Iterator[tuple[str, Mapping[str, Any]]]
 """The options of one owner, and its name."""
 
+STEPWISE = frozenset({"ve", "flow"})
 RESIZE = ("fixed", "crop", "fill")
 CONTENT = ("fill", "original", "latent_noise", "latent_nothing")
 
@@ -28,7 +29,11 @@ def shared_options(asked: Asked, chosen: Chosen, host: Host) -> Owned:
     if asked.refiner_checkpoint not in ("", "None"):
         model = known_model(host, asked.refiner_checkpoint).name
         yield "refiner", {"refiner": model, "switch_at": asked.refiner_switch_at}
-    if "preview" in host.registry.stages:
+
+
+def preview_options(sampler: SamplerSpec, host: Host) -> Owned:
+    """Pictures for `GET progress`, where a sampler goes step by step: one of no common space runs whole."""
+    if "preview" in host.registry.stages and sampler.spaces & STEPWISE:
         yield "preview", {"preview_every": 1}
 
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from latentry_api_a1111.fields import Asked, Img2Img, Txt2Img
 from latentry_api_a1111.limits import check_fields, check_pixels, check_provided, check_scripts
-from latentry_api_a1111.options import Owned, hires_options, img2img_options, inpaint_options, shared_options
+from latentry_api_a1111.options import (
+    Owned,
+    hires_options,
+    img2img_options,
+    inpaint_options,
+    preview_options,
+    shared_options,
+)
 from latentry_api_a1111.settings import CLIP, Chosen
 from latentry_api_a1111.solving import eta_of, schedule, split
 from latentry_sdk import MAX_SEED, Host, InvalidRequest
@@ -52,7 +59,8 @@ def request_of(asked: Asked, chosen: Chosen, host: Host) -> Fields:
         "batch": asked.batch_size,
         "format": "png",
     }
-    options = _gathered([*shared_options(asked, chosen, host), *_task_options(asked, host)])
+    shared = (*shared_options(asked, chosen, host), *preview_options(sampler, host))
+    options = _gathered([*shared, *_task_options(asked, host)])
     if eta := eta_of(sampler, asked.eta):
         options[sampler.name] = eta
     check_provided(task, options, host)

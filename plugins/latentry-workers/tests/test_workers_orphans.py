@@ -62,15 +62,15 @@ def test_a_worker_is_gone_a_second_after_its_host(started: Callable, how: str, w
     wait_until(lambda: gone(worker), seconds=1.0)
 
 
-def test_without_linux_s_help_the_closed_channel_ends_it_and_its_children(
-    started: Callable, wait_until: Callable
+@pytest.mark.parametrize("then", ["time.sleep(100)", "ctypes.PyDLL(None).sleep(100)"])
+def test_the_processes_that_a_worker_started_are_gone_too(
+    started: Callable, wait_until: Callable, then: str
 ) -> None:
     program = (
-        "import ctypes; ctypes.CDLL(None).prctl(1, 0)\n"  # as on other systems than Linux
-        "import subprocess; child = subprocess.Popen(['sleep', '100'])\n"
-        "job.notify(Acted(job.id, str(os.getpid())))\n" + "while True: sum(range(1000))"
+        "import ctypes, subprocess, time; subprocess.Popen(['sleep', '100'])\n"
+        "job.notify(Acted(job.id, str(os.getpid()))); time.sleep(0.2)\n"
     )
-    host, worker = started("import os\n" + program)
+    host, worker = started("import os\n" + program + then)
     (child,) = worker.children()
     host.kill()
     host.wait()
@@ -78,11 +78,37 @@ def test_without_linux_s_help_the_closed_channel_ends_it_and_its_children(
 
 
 def test_a_child_that_was_forked_does_not_hide_that_its_worker_died(started: Callable) -> None:
-    fork = "import os, time\nif os.fork() == 0: time.sleep(100)\n" + SAY + "os._exit(5)"
+    fork = "import os, time\nif os.fork() == 0: time.sleep(100)\n" + SAY + "time.sleep(0.5); os._exit(5)"
     host, _worker = started(fork)
     ended = time.monotonic()
     host.wait(20)  # its job has failed, long before anybody is missed
     assert time.monotonic() - ended < 10
+
+
+def test_a_worker_whose_keeper_is_gone_sees_by_itself_that_its_host_is(
+    started: Callable, wait_until: Callable
+) -> None:
+    host, worker = started(BUSY["computes"])
+    group = worker.pid
+    for process in psutil.Process(host.pid).children():
+        if process.pid != group:
+            process.kill()
+    host.kill()
+    host.wait()
+    wait_until(lambda: gone(worker), seconds=1.0)
+
+
+def test_signals_that_stop_a_service_leave_a_job_in_its_worker_alone(started: Callable) -> None:
+    host, worker = started(SAY + "time.sleep(1); job.apply('finished', True)")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(worker.pid, number)  # a service manager may tell every process of a service
+    assert "'finished': True" in host.stdout.read()
+
+
+def test_what_a_worker_starts_can_be_terminated(started: Callable) -> None:
+    program = "child = subprocess.Popen(['sleep', '100']); child.terminate(); job.apply('code', child.wait())"
+    host, _worker = started(SAY + program)
+    assert "'code': -15" in host.stdout.read()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,21 +1,24 @@
 """See to it that no process outlives the host that started it."""
 
-import ctypes
 import os
 import signal
+import subprocess
 import sys
 
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that a process gets when the thread that started it ends."""
+WAIT = "import os; os.read(0, 1); os.killpg(0, 9)"
+"""Waits for the end of its input, then ends the group that it is in."""
 
 
-def die_with_parent() -> None:
-    """Have Linux end this process with its parent, in whatever call it is then.
+def keeper(group: int) -> subprocess.Popen[bytes]:
+    """A small process in the group `group`, which ends the group when this process ends, however it does.
 
-    Elsewhere, and where the parent has ended already, the closed channel has to do.
+    So also a process goes that takes no notice of its closed channel, and those that a worker started.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    command = [sys.executable, "-I", "-S", "-c", WAIT]
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, process_group=group
+    )
 
 
 def end_all() -> None:

@@ -10,16 +10,22 @@ from contextlib import ExitStack, suppress
 
 from latentry_workers.channel import Channel
 from latentry_workers.options import WorkerOptions
+from latentry_workers.orphans import keeper
 from latentry_workers.output import Output
+
+FLAGS = ("-P", "-u", "-X", "faulthandler")
+"""Import nothing from the working folder, print without delay, and say where it crashed."""
 
 
 class WorkerProcess:
-    """A process with a channel to it. The thread that makes one must live as long as the process does."""
+    """A process with a channel to it, and a keeper beside it that ends it with this process."""
 
     def __init__(self, name: str, options: WorkerOptions) -> None:
         with ExitStack() as undo:
             ours, theirs = map(undo.enter_context, socket.socketpair())
             self._process = _started(options, theirs.fileno())
+            undo.callback(self.kill)
+            self._keeper = keeper(self._process.pid)
             theirs.close()
             undo.pop_all()
         assert self._process.stdout is not None
@@ -47,29 +53,24 @@ class WorkerProcess:
         """See to it that the process is gone, and say how it went."""
         self.kill()
         code = self._process.wait()
+        with self._keeper:  # waits for it
+            pass
         self.output.join(1)
         self.channel.close()
         return f"ended with exit code {code}" if code >= 0 else f"was ended by {_signal_name(-code)}"
 
 
 def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]:
-    """The process, in a session of its own: what stops the host's group lets it finish its job."""
-    flags = (
-        "-P",
-        "-u",
-        "-X",
-        "faulthandler",
-    )  # no import from the working folder; all it says, as it says it
-    module = ("-m", "latentry_workers.worker", str(descriptor))
+    """The process, in a group of its own: what stops the host's group lets it finish its job."""
     return subprocess.Popen(
-        [options.python or sys.executable, *flags, *module],
+        [options.python or sys.executable, *FLAGS, "-m", "latentry_workers.worker", str(descriptor)],
         bufsize=0,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, **options.environment},
         pass_fds=[descriptor],
-        start_new_session=True,
+        process_group=0,
     )
 
 

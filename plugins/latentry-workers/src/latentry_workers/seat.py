@@ -84,10 +84,7 @@ class Seat:
         self._thread.join(2 * FAREWELL)
 
     def _lives(self) -> None:
-        """One process after the other, the next at once only if the last one's end was wanted.
-
-        All are started by this one thread: on Linux they end with it.
-        """
+        """One process after the other, the next at once only if the last one's end was wanted."""
         bad_ends = 0
         while not self._closed.is_set():
             error = self._life()

@@ -19,7 +19,7 @@ from latentry_workers.channel import Channel, ChannelLost, Message, Unsendable
 from latentry_workers.failures import explained, failure_values
 from latentry_workers.greeting import answered
 from latentry_workers.messages import event_values, request_of, result_values
-from latentry_workers.orphans import die_with_parent, end_all
+from latentry_workers.orphans import end_all
 from latentry_workers.warm import WarmModels
 
 log = logging.getLogger("latentry.workers")
@@ -112,8 +112,8 @@ class Worker:
 
 def main(descriptor: int) -> None:
     """Serve the host at the other end of the socket with this descriptor."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _left_to_the_host)
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
     channel = Channel(end)
@@ -121,6 +121,10 @@ def main(descriptor: int) -> None:
     with contextlib.suppress(ChannelLost):
         Worker(channel).serve()
     end_all()  # at once: taking down an interpreter with torch in it takes seconds
+
+
+def _left_to_the_host(_number: int, _frame: object) -> None:
+    """A host that is told to stop may finish its jobs first. Ignored signals would stay so for children."""
 
 
 if __name__ == "__main__":

@@ -195,3 +195,11 @@ def test_a_password_that_is_sent_along_is_not_sent_back(steered_client, steered)
 def test_the_address_with_a_slash_at_its_end_is_found(steered_client, steered):
     steered.go(3)
     assert made(steered_client.post("/sdapi/v1/txt2img/", json=QUICK))
+
+
+def test_a_pictures_text_alone_makes_it_again(client):
+    asked = {**QUICK, "negative_prompt": "green", "subseed": 3, "subseed_strength": 0.4}
+    (first,), info, _ = made(client.post("/sdapi/v1/txt2img", json={**asked, "sampler_name": "Euler a"}))
+    (again,), _, echo = made(client.post("/sdapi/v1/txt2img", json={"infotext": info["infotexts"][0]}))
+    assert (pixels(first) == pixels(again)).all()
+    assert echo["sampler_name"] == "Euler a"

@@ -66,7 +66,7 @@ class Asked(BaseModel):
     do_not_save_samples: bool = Field(False, description="accepted, as `save_images`")
     do_not_save_grid: bool = Field(False, description="accepted: no grid is made")
     force_task_id: Line = Field("", max_length=256, description="accepted, and has no effect")
-    infotext: Line = Field("", description="only empty")
+    infotext: Text = Field("", description="a picture's text: fills the fields that are left out")
     firstphase_width: Count = Field(0, description="only 0")
     firstphase_height: Count = Field(0, description="only 0")
 

@@ -16,7 +16,6 @@ ONLY: Mapping[str, tuple[Any, ...]] = {
     "s_noise": (1,),
     "s_min_uncond": (0,),
     "script_name": ("", "None"),
-    "infotext": ("",),
     "firstphase_width": (0,),
     "firstphase_height": (0,),
     "hr_checkpoint_name": ("", "Use same checkpoint"),

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
+from latentry_api_a1111.borrowing import filled
 from latentry_api_a1111.calls import Call, Calls
 from latentry_api_a1111.failing import Failure
 from latentry_api_a1111.fields import Asked, Img2Img, Txt2Img
@@ -41,6 +42,7 @@ def routes(service: Service, calls: Calls, preferences: Preferences) -> APIRoute
         caller.require("generate")
         caller.require("read")  # or the call could not see its own jobs
         caller.require("read")  # before jobs are taken, of which the answer will tell
+        asked = filled(asked)
         call, wishes = await run_in_threadpool(begun, asked, caller)
         with calls.under_way(call):
             jobs = await run_jobs(service, wishes, call, caller)

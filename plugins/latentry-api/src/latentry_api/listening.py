@@ -12,9 +12,12 @@ from latentry_sdk import Unavailable
 
 @contextmanager
 def listening(options: ServeOptions) -> Iterator[socket.socket]:
-    """A socket that is bound to the address; `Unavailable` where that is taken."""
+    """A socket that is bound to the address; `Unavailable` where that is taken.
+
+    It says that it speaks TCP: only then does asyncio send small answers without waiting for more.
+    """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.socket(family) as listener:
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((options.host, options.port))

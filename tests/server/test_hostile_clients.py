@@ -276,3 +276,21 @@ def test_more_silent_connections_than_the_server_holds_make_room(tmp_path: Path)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for _ in range(5):
             target.works()
+
+
+LOCAL = ["127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"]
+
+
+def test_a_server_that_fetches_reaches_no_private_address(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        inside = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+        inside.settimeout(0.2)
+        target = Target(stack.enter_context(served(tmp_path / "data", "--fetch-urls", **PLUGINS)))
+        ports = ("", f":{inside.getsockname()[1]}")
+        for url in [*URLS, *(f"http://{name}{port}/a.png" for name in LOCAL for port in ports)]:
+            found = target.ask("POST", "/api/v1/jobs", json={**GOOD, "inputs": {"image": {"url": url}}})
+            assert found.status_code == 422, url
+            assert found.json()["type"].rpartition(":")[2] in ("not_public", "not_fetched")
+        with pytest.raises(TimeoutError):
+            inside.accept()
+        target.works()

@@ -71,7 +71,7 @@ def test_the_processes_that_a_worker_started_are_gone_too(
         "job.notify(Acted(job.id, str(os.getpid()))); time.sleep(0.2)\n"
     )
     host, worker = started("import os\n" + program + then)
-    (child,) = worker.children()
+    (child,) = [child for child in worker.children() if child.name() == "sleep"]
     host.kill()
     host.wait()
     wait_until(lambda: gone(worker) and gone(child), seconds=1.0)
@@ -89,13 +89,16 @@ def test_a_worker_whose_keeper_is_gone_sees_by_itself_that_its_host_is(
     started: Callable, wait_until: Callable
 ) -> None:
     host, worker = started(BUSY["computes"])
-    group = worker.pid
-    for process in psutil.Process(host.pid).children():
-        if process.pid != group:
-            process.kill()
+    (keeper,) = worker.children()
+    keeper.kill()
     host.kill()
     host.wait()
     wait_until(lambda: gone(worker), seconds=1.0)
+
+
+def test_a_worker_has_nothing_to_read(started: Callable) -> None:
+    host, _worker = started(SAY + "import sys; job.apply('input', sys.stdin.read())")
+    assert "'input': ''" in host.stdout.read()
 
 
 def test_signals_that_stop_a_service_leave_a_job_in_its_worker_alone(started: Callable) -> None:

@@ -9,16 +9,16 @@ WAIT = "import os; os.read(0, 1); os.killpg(0, 9)"
 """Waits for the end of its input, then ends the group that it is in."""
 
 
-def keeper(group: int) -> subprocess.Popen[bytes]:
-    """A small process in the group `group`, which ends the group when this process ends, however it does.
+def keep() -> None:
+    """Start a small process that ends this one's group when its input ends, which is with the host.
 
-    So also a process goes that takes no notice of its closed channel, and those that a worker started.
+    So also a worker goes that takes no notice of its closed channel, and what it started. The input is
+    this process's own, which has none from then on.
     """
-    command = [sys.executable, "-I", "-S", "-c", WAIT]
     nowhere = subprocess.DEVNULL
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, process_group=group
-    )
+    subprocess.Popen([sys.executable, "-I", "-S", "-c", WAIT], stdout=nowhere, stderr=nowhere)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
 
 
 def end_all() -> None:

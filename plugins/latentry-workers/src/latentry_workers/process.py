@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 
 from latentry_workers.channel import Channel
 from latentry_workers.options import WorkerOptions
-from latentry_workers.orphans import keeper
 from latentry_workers.output import Output
 
 FLAGS = ("-P", "-u", "-X", "faulthandler")
@@ -18,17 +17,17 @@ FLAGS = ("-P", "-u", "-X", "faulthandler")
 
 
 class WorkerProcess:
-    """A process with a channel to it, and a keeper beside it that ends it with this process."""
+    """A process with a channel to it. Its input is open as long as this process is there."""
 
     def __init__(self, name: str, options: WorkerOptions) -> None:
         with ExitStack() as undo:
             ours, theirs = map(undo.enter_context, socket.socketpair())
             self._process = _started(options, theirs.fileno())
-            undo.callback(self.kill)
-            self._keeper = keeper(self._process.pid)
             theirs.close()
             undo.pop_all()
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._input = self._process.stdin
         self.channel = Channel(ours)
         self.output = Output(name, self._process.stdout)
 
@@ -53,10 +52,9 @@ class WorkerProcess:
         """See to it that the process is gone, and say how it went."""
         self.kill()
         code = self._process.wait()
-        with self._keeper:  # waits for it
-            pass
         self.output.join(1)
         self.channel.close()
+        self._input.close()
         return f"ended with exit code {code}" if code >= 0 else f"was ended by {_signal_name(-code)}"
 
 
@@ -65,7 +63,7 @@ def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]
     return subprocess.Popen(
         [options.python or sys.executable, *FLAGS, "-m", "latentry_workers.worker", str(descriptor)],
         bufsize=0,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, **options.environment},

@@ -1,6 +1,6 @@
 """A worker process: `python -m latentry_workers.worker CHANNEL`, started by the host.
 
-CHANNEL is the descriptor of an open socket.
+CHANNEL is the descriptor of an open socket. The input ends with the host.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from latentry_workers.channel import Channel, ChannelLost, Message, Unsendable
 from latentry_workers.failures import explained, failure_values
 from latentry_workers.greeting import answered
 from latentry_workers.messages import event_values, request_of, result_values
-from latentry_workers.orphans import end_all
+from latentry_workers.orphans import end_all, keep
 from latentry_workers.warm import WarmModels
 
 log = logging.getLogger("latentry.workers")
@@ -114,6 +114,7 @@ def main(descriptor: int) -> None:
     """Serve the host at the other end of the socket with this descriptor."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _left_to_the_host)
+    keep()
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
     channel = Channel(end)

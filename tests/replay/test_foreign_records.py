@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from sd_parsers import ParserManager
 
 from latentry import Config, Host, Request
 
@@ -274,3 +275,74 @@ def test_a_model_that_is_not_here_is_asked_for_and_no_other_is_taken(desk: "Desk
     assert "unknown model 'sdxl-base'; known: emoji, toy; give the picture's model by --model" in said.stderr
     assert desk("replay", "theirs.png", "--model", "emoji").code == 1
     assert not list(Path().glob("*.safetensors"))
+
+
+def hires(desk: "Desk", *options: object) -> None:
+    """Make `made.png` in two passes, and leave the text of AUTOMATIC1111 alone in it."""
+    prompt = ["a red apple", "--seed", 7, "--sampler", "ddim", "--negative", "green, blue"]
+    desk.make("hires", *prompt, *options, "-o", "made.png")
+    with Image.open("made.png") as made:
+        text = made.info["parameters"]
+    desk.retell("made.png", {"parameters": text})
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        (
+            "--scale 1.5 --strength 0.5 --upscaler latent_nearest_exact",
+            {
+                "Size": "64x64",
+                "Denoising strength": "0.5",
+                "Hires upscale": "1.5",
+                "Hires steps": "2",
+                "Hires upscaler": "Latent (nearest-exact)",
+            },
+        ),
+        (
+            "--hires-width 80 --hires-height 96 --hires-sampler lcm --hires-steps 5 --exact-steps",
+            {
+                "Denoising strength": "0.7",
+                "Hires resize": "80x96",
+                "Hires steps": "5",
+                "Hires sampler": "LCM",
+            },
+        ),
+        (
+            "--upscaler lanczos --hires-prompt pear,yellow --hires-guidance 3 --exact-steps",
+            {"Hires upscale": "2", "Hires steps": "4", "Hires upscaler": "Lanczos", "Hires CFG Scale": "3.0"},
+        ),
+    ],
+    ids=["scale", "resize", "prompt"],
+)
+def test_a_second_pass_is_written_and_read_again(desk: "Desk", options: str, written: dict[str, str]) -> None:
+    hires(desk, *options.split())
+    with Image.open("made.png") as made:
+        (found,) = [ParserManager(normalize_parameters=False).parse(made)]
+    assert found is not None
+    told = {**found.metadata, **found.samplers[0].parameters}
+    assert {key: str(told[key]) for key in written} == written
+    said = desk("replay", "made.png")
+    assert (said.code, said.lines) == (0, ["equal"]), said
+
+
+def test_values_in_quotes_are_read_whole_and_nothing_in_them_is_a_setting(desk: "Desk") -> None:
+    text = "a car\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 1, Size: 64x64, Model: emoji64"
+    more = r'Hires upscale: 1.5, Hires prompt: "a \"red\" car, Seed: 2, Steps: 9", Denoising strength: 0.5'
+    desk.grey("theirs.png", {"parameters": f"{text}, {more}"})
+    assert desk("replay", "theirs.png", "-o", "ours.png").code == 1
+    asked = desk.record("ours.png")["request"]
+    assert (asked["seed"], asked["steps"]) == (1, 4)
+    assert asked["options"]["hires"]["prompt"] == 'a "red" car, Seed: 2, Steps: 9'
+
+
+def test_a_second_pass_of_another_program_runs_all_its_steps(desk: "Desk") -> None:
+    text = "a car\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 1, Size: 64x64, Model: emoji64"
+    more = "Denoising strength: 0.5, Hires upscale: 1.5, Hires upscaler: R-ESRGAN 4x+"
+    desk.grey("theirs.png", {"parameters": f"{text}, {more}"})
+    said = desk("replay", "theirs.png", "-o", "ours.png")
+    assert "not honoured: Hires upscaler: R-ESRGAN 4x+" in said.lines, said
+    told = desk.record("ours.png")
+    assert told["request"]["task"] == "hires"
+    assert told["applied"]["hires"]["steps"] == 4
+    assert told["applied"]["hires"]["size"] == [96, 96]

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from latentry_images.hashing import SHORT
+from latentry_images.second_pass import is_larger, second_pass
 from latentry_sdk import Job
 from latentry_sdk.sources import digest_of
 
@@ -53,9 +54,10 @@ def settings(job: Job, index: int, size: tuple[int, int]) -> Mapping[str, Any]:
         "CFG scale": plan.request.guidance,
         "Seed": seed_of(job, index),
         **_variation(applied, index),
-        "Size": "x".join(map(str, size)),
+        "Size": "x".join(map(str, plan.size if is_larger(job) else size)),
         "Model hash": applied.get("model", {}).get("sha256", "")[:SHORT],
         "Model": path.stem if path.suffix == ".safetensors" else path.name,
+        **second_pass(job),
         "Version": f"latentry {host_version()}",
     }
     return {key: value for key, value in fields.items() if value != ""}

@@ -7,10 +7,9 @@ from typing import Any
 from latentry_replay.finding import known_model
 from latentry_replay.foreign import Foreign
 from latentry_replay.rebuilding import Rerun
-from latentry_sdk import Host, Request, UnknownName, parsed
-
-INVOKEAI = {"euler_a": "euler_ancestral", "kdpm_2": "dpm_2", "kdpm_2_a": "dpm_2_ancestral", "unipc": "uni_pc"}
-"""InvokeAI's names of samplers, where they are others; a `_k` at the end asks for Karras' levels."""
+from latentry_replay.second_pass import NAME, second_pass
+from latentry_replay.solvers import solver
+from latentry_sdk import Host, Request, parsed
 
 SAME_NAME = ("steps", "seed", "guidance", "width", "height")
 
@@ -22,8 +21,10 @@ def borrowed(host: Host, foreign: Foreign, *, model: str | None, inputs: Mapping
     model that is not here: nothing is run with another in its stead.
     """
     settings, lost = foreign.settings, [f"{name}: {value}" for name, value in foreign.rest.items()]
-    sampler, scheduler = _solver(host, settings, lost)
+    sampler, scheduler = solver(host, settings, lost)
+    larger = second_pass(host, foreign, lost)
     task = "inpaint" if "mask" in inputs else "img2img" if "image" in inputs else "txt2img"
+    task = NAME if larger and not inputs else task
     named = settings.get("model")
     fields = {
         "task": task,
@@ -33,7 +34,7 @@ def borrowed(host: Host, foreign: Foreign, *, model: str | None, inputs: Mapping
         "sampler": sampler,
         "scheduler": scheduler,
         "inputs": dict(inputs),
-        "options": dict(_options(host, settings, task, lost)),
+        "options": {**({NAME: larger} if task == NAME else {}), **dict(_options(host, settings, task, lost))},
         **{name: settings[name] for name in SAME_NAME if name in settings},
     }
     if "<lora:" in foreign.prompt:
@@ -42,37 +43,14 @@ def borrowed(host: Host, foreign: Foreign, *, model: str | None, inputs: Mapping
     return Rerun(parsed(Request, fields, where=where), lost=tuple(lost))
 
 
-def _solver(host: Host, settings: Mapping[str, Any], lost: list[str]) -> tuple[str | None, str | None]:
-    """Sampler and schedule by our names; None, and a line in `lost`, for one that is not here."""
-    samplers, schedulers = host.registry.samplers, host.registry.schedulers
-    asked, levels = str(settings["sampler"]).lower(), str(settings.get("scheduler") or "").lower()
-    if asked.endswith("_k") or (not levels and asked.endswith(" karras")):  # one name for both
-        asked, levels = asked.removesuffix("_k").removesuffix(" karras"), "karras"
-    sampler = _found(samplers.find, INVOKEAI.get(asked, asked))
-    scheduler = _found(schedulers.find, levels) if levels else None
-    if sampler is None:
-        lost.append(f"sampler: {settings['sampler']}")
-    if levels and scheduler is None:
-        lost.append(f"scheduler: {settings.get('scheduler')}")
-    return sampler, scheduler
-
-
-def _found(find: Any, name: str) -> str | None:
-    try:
-        found: str = find(name).name
-    except UnknownName:
-        return None
-    return found
-
-
 def _options(
     host: Host, settings: Mapping[str, Any], task: str, lost: list[str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The options that the settings come to; those of plugins that are not here are lost."""
     strength, skip = settings.get("strength"), _layers(settings.get("clip_skip"))
-    if strength is not None and task != "txt2img":
+    if strength is not None and task in ("img2img", "inpaint"):
         yield task, {"strength": strength}
-    elif strength is not None and str(strength) not in ("1", "1.0"):
+    elif strength is not None and task != NAME and str(strength) not in ("1", "1.0"):
         lost.append(f"strength: {strength}; give the picture it started from by --image")
     if skip and "prompt" in host.registry.stages:
         yield "prompt", {"clip_skip": skip}

@@ -15,6 +15,7 @@ KNOWN = {
     "CFG scale": "guidance",
     "cfg_scale": "guidance",
     "cfg": "guidance",
+    "Model": "model",
     "Seed": "seed",
     "noise_seed": "seed",
     "Schedule type": "scheduler",
@@ -26,7 +27,20 @@ KNOWN = {
 }
 """Other programs' names of what we know; further ones are the same as ours."""
 
-OURS = frozenset({*KNOWN.values(), "width", "height", "sampler", "model", "model_hash"})
+SECOND_PASS = {
+    "Hires upscale": "scale",
+    "Hires resize": "size",
+    "Hires steps": "steps",
+    "Hires upscaler": "upscaler",
+    "Hires sampler": "sampler",
+    "Hires schedule type": "scheduler",
+    "Hires CFG Scale": "guidance",
+    "Hires prompt": "prompt",
+    "Hires negative prompt": "negative",
+}
+"""AUTOMATIC1111's names of what the task `hires` has as options; "size" is its width and height."""
+
+OURS = frozenset({*KNOWN.values(), *SECOND_PASS, "width", "height", "sampler", "model", "model_hash"})
 MEANINGLESS = frozenset({"Version", "app_id", "app_version", "generation_mode", "id", "rand_device", "type"})
 """What says nothing of the picture."""
 

@@ -4,6 +4,7 @@ sd-parsers walks a text or a graph as often as it finds something in it, so what
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_HASHES = 100
 MOST_NODES, MOST_LINKS = 300, 1500
+
+QUOTED = re.compile(r', ([\w /-]++): ("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")')
+"""A key of AUTOMATIC1111's and its value where that is a JSON string, because of commas and colons in it."""
 
 PLAIN_NODES = frozenset({"CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "PreviewImage", "SaveImage"})
 """ComfyUI's nodes that every graph has."""
@@ -38,13 +42,16 @@ class Generator:
 
 
 def read_automatic1111(texts: Texts) -> Read:
-    """The last line's values, the size as two numbers."""
+    """The last line's values, the size as two numbers; sd-parsers would cut those in quotes at commas."""
     from sd_parsers.parsers import AUTOMATIC1111Parser
 
     if texts[PARAMETERS].count("Hashes:") > MOST_HASHES:
         raise InvalidInput(f"its AUTOMATIC1111 record names more than {MOST_HASHES} lists of hashes")
-    info = AUTOMATIC1111Parser(normalize_parameters=False).parse(dict(texts))
-    values = {**info.metadata, **info.samplers[0].parameters, **_model(info)}
+    above, end, last = texts[PARAMETERS].rpartition("\n")
+    quoted = {found[1]: json.loads(found[2], strict=False) for found in QUOTED.finditer(last)}
+    plain = {PARAMETERS: above + end + QUOTED.sub("", last)}
+    info = AUTOMATIC1111Parser(normalize_parameters=False).parse(plain)
+    values = {**info.metadata, **info.samplers[0].parameters, **_model(info), **quoted}
     width, by, height = str(values.pop("Size", "")).partition("x")
     return info, {**values, **({"width": width, "height": height} if by else {})}
 

@@ -49,7 +49,7 @@ def test_a_refusal_is_asked_for_once(
     [
         ({"type": "invalid_input", "message": "the mask is none", "fix": None}, 400, "invalid_request_error"),
         ({"type": "out_of_memory", "message": "8 GB wanted", "fix": "ask for less"}, 500, "server_error"),
-        ({"type": "attempts-exhausted", "message": "it died"}, 500, "server_error"),
+        ({"type": "attempts_exhausted", "message": "it died"}, 500, "server_error"),
         ({"type": "internal_error", "message": "ZeroDivisionError", "fix": None}, 500, "server_error"),
         ({"type": "timed_out", "message": "too slow", "fix": None}, 500, "server_error"),
     ],

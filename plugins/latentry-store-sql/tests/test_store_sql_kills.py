@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_at_any_time_loses_nothing(opening: Opening) ->
     assert_whole(queue, known)
     run_all(queue)
     ends = set(how_they_ended(queue, known))
-    assert ends <= {"done", "cancelled", "failed by attempts-exhausted"}
+    assert ends <= {"done", "cancelled", "failed by attempts_exhausted"}
     assert len(known.accepted) > 25
     assert len(known.results) > 5
     queue.close()
@@ -178,7 +178,7 @@ def test_a_process_that_is_killed_before_any_statement_loses_nothing(opening: Op
     queue = opening()
     assert_whole(queue, known)
     run_all(queue)
-    assert set(how_they_ended(queue, known)) == {"done", "cancelled", "failed by attempts-exhausted"}
+    assert set(how_they_ended(queue, known)) == {"done", "cancelled", "failed by attempts_exhausted"}
     queue.close()
 
 

@@ -66,7 +66,7 @@ class Changes:
             return self.end(job, Outcome("cancelled"))
         if failed and job.attempts >= limit:
             message = f"{limit} attempts ended without a result; the last was {end}"
-            return self.end(job, failure("attempts-exhausted", message))
+            return self.end(job, failure("attempts_exhausted", message))
         self._end_attempt(job, end)
         return self.queue(job, reason=end, attempts=job.attempts if failed else job.attempts - 1)
 

@@ -133,7 +133,7 @@ class SqlQueue(Records):
             for row in late:
                 lines.leave(changes.connection, row)
                 message = f"it waited more than {row.timeouts['queue']:g} s"
-                rows.append(changes.end(row, failure("queue-timeout", message)))
+                rows.append(changes.end(row, failure("queue_timeout", message)))
             return jobs_of(changes.connection, rows)
 
     def take_over(self) -> None:

@@ -140,7 +140,7 @@ class Ends:
             queue.release(claim, failed=True)
         last = [queue.events(job.id)[-1] for job in jobs]
         assert [event.kind for event in last] == ["failed", "cancelled"]
-        assert last[0].data["error"]["type"] == "attempts-exhausted"
+        assert last[0].data["error"]["type"] == "attempts_exhausted"
 
     def test_events_are_numbered_without_gaps_when_several_threads_tell(self, queue: Queue) -> None:
         """Each number once."""

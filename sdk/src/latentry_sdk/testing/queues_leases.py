@@ -88,7 +88,7 @@ class Leases:
         assert failed
         assert failed.outcome
         assert failed.outcome.error
-        assert (failed.status, failed.outcome.error["type"]) == ("failed", "attempts-exhausted")
+        assert (failed.status, failed.outcome.error["type"]) == ("failed", "attempts_exhausted")
         assert failed.attempts == self.attempts
         assert failed.finished is not None
         assert claimed(queue).job.id == good.id

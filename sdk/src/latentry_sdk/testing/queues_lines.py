@@ -139,7 +139,7 @@ class Lines:
         assert found
         assert found.outcome
         assert found.outcome.error
-        assert (found.status, found.outcome.error["type"]) == ("failed", "queue-timeout")
+        assert (found.status, found.outcome.error["type"]) == ("failed", "queue_timeout")
         assert queue.recover() == []
 
     def test_counts_are_of_each_status(self, queue: Queue) -> None:

@@ -66,7 +66,7 @@ class Cancelled(LatentryError):
 
 def shown(text: object, limit: int = 80) -> str:
     """`text` quoted on one printable line, cut to `limit` characters."""
-    quoted = ascii(str(text))
+    quoted = ascii(str(text)[: limit + 1])
     return quoted if len(quoted) <= limit else f"{quoted[:limit]}…'"
 
 

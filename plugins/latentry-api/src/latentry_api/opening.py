@@ -3,21 +3,25 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from latentry_api.dispatch import Dispatcher
 from latentry_api.hub import Hub
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
-from latentry_sdk import Host, Unavailable
+from latentry_sdk import Host, Unavailable, UnknownName
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import Queue, Timeouts
+
+GIVEN_BY = {"sql": "latentry-store-sql", "workers": "latentry-workers"}
+"""The packages of what is used unless another is asked for."""
 
 
 @contextmanager
 def opened(host: Host, options: ServeOptions) -> Iterator[JobService]:
     """The service over the chosen store and executor, taking jobs; both are closed after it."""
-    store = host.registry.stores.find(options.store)
-    executor = host.registry.executors.find(options.executor)
+    store = _found(host.registry.stores, options.store)
+    executor = _found(host.registry.executors, options.executor)
     data = _made(options.data or host.config.data_dir)
     with ExitStack() as closing:
         queue = store.open(data)
@@ -30,6 +34,14 @@ def opened(host: Host, options: ServeOptions) -> Iterator[JobService]:
         dispatcher.start()
         timeouts = Timeouts(options.queue_timeout, options.load_timeout, options.run_timeout)
         yield JobService(host, queue, blobs, hub, dispatcher, timeouts, options)
+
+
+def _found(table: Any, name: str) -> Any:
+    try:
+        return table.find(name)
+    except UnknownName as exc:
+        package = GIVEN_BY.get(name)
+        raise Unavailable(exc.message, fix=f"pip install {package}" if package else None) from exc
 
 
 def _made(folder: Path) -> Path:

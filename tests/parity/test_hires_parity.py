@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from latentry import Host, Request
-from latentry_sdk import LATENTS
+from latentry_sdk import LATENTS, Stepped
 
 PROMPT = "a red fish"
 SCHEDULERS = {"euler": "normal", "ddim": "ddim_uniform"}
@@ -52,6 +52,27 @@ def test_by_way_of_the_pixels_it_is_text_to_image_and_then_image_to_image(
     ours = host.run(request(folder, {"scale": 1.5, "upscaler": "lanczos", **second})).artifacts[0].open()
     assert ours.size == (96, 72)
     assert np.array_equal(np.asarray(ours), np.asarray(by_hand(host, folder, second)))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_refiner_takes_the_last_steps_of_the_second_pass(
+    host: Host, small: Callable[[str], Any], batch: int
+) -> None:
+    folder, other = small("sdxl").folder, str(small("sdxl-refiner").folder)
+    refiner = {"refiner": {"refiner": other, "switch_at": 0.6}}
+    hires = {"hires": {"scale": 1.5, "upscaler": "lanczos", "strength": 0.8}}
+    asked = request(folder, {}, batch=batch).model_copy(update={"options": {**hires, **refiner}})
+    steps: list[Any] = []
+    result = host.run(asked, on_event=lambda event: steps.append(event))
+    options = {"img2img": {"strength": 0.8}, **refiner}
+    for index, artifact in enumerate(result.artifacts):
+        wanted = by_hand(host, folder, {"options": options}, seed=3 + index)
+        assert np.array_equal(np.asarray(artifact.open()), np.asarray(wanted))
+    told = result.applied["hires"]
+    assert told["refiner"]["model"] == small("sdxl-refiner").folder.name
+    assert 0 < told["refiner"]["steps"] < told["steps"] == 4
+    counted = [(event.step, event.steps) for event in steps if isinstance(event, Stepped)]
+    assert counted == [(step, 10) for step in range(1, 11)]
 
 
 @pytest.mark.parametrize("upscaler", MODES)

@@ -42,15 +42,17 @@ def test_every_schedule_is_on_the_page_with_its_options() -> None:
 
 
 def own_options(spec: SchedulerSpec) -> list[str]:
-    """All but the one that every schedule has, which has a section of its own."""
+    """All but those that every schedule has, which have sections of their own."""
     assert "zero_snr" in spec.options.model_fields
-    return [name for name in spec.options.model_fields if name != "zero_snr"]
+    assert ("skip_last" in spec.options.model_fields) == ("values" not in spec.options.model_fields)
+    return [name for name in spec.options.model_fields if name not in ("zero_snr", "skip_last")]
 
 
 def test_the_defaults_on_the_page_are_those_of_the_options() -> None:
     for name, options in told().items():
-        fields = SPECS[name].options.model_fields.items()
-        defaults = {option: str(field.default) for option, field in fields if field.default not in (None, ())}
+        fields = {option: SPECS[name].options.model_fields[option] for option in own_options(SPECS[name])}
+        told_of = {option: field.default for option, field in fields.items()}
+        defaults = {option: str(default) for option, default in told_of.items() if default not in (None, ())}
         written = dict(re.findall(r"`(\w+)` \(([\w.]+)\)", options))
         assert written == {option: default.removesuffix(".0") for option, default in defaults.items()}
 

@@ -38,6 +38,7 @@ BAD: Mapping[tuple[str, str], tuple[Any, ...]] = {
         for end in ("sigma_min", "sigma_max")
     },
     ("normal", "zero_snr"): (nan, inf, 2, -1, "", "maybe", [True], {}),
+    ("beta", "skip_last"): (nan, inf, 2, -1, "", "maybe", [True], {}, None),
     ("align_your_steps", "table"): ("", "SDXL", "flux", 1, None),
     ("sigmas", "values"): (*VALUES, "20000,1", "5,1e-9", "5," * 5000),
     ("timesteps", "values"): (*VALUES, "1000,1", "5," * 5000),

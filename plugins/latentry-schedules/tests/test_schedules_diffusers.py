@@ -7,6 +7,7 @@ from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from diffusers.schedulers.scheduling_utils import AysSchedules
 
+from latentry_schedules import register_schedulers
 from latentry_schedules.given import given_sigmas, given_timesteps
 from latentry_schedules.levels import beta, exponential, karras, linear, linear_quadratic
 from latentry_schedules.published import align_your_steps
@@ -47,6 +48,19 @@ def same(sigmas: list[float]) -> Any:
 @pytest.mark.parametrize("steps", [2, 4, 10, 28, 38, 112, 334, 1000])  # 999 is a multiple of steps - 1
 def test_normal_is_linspace(steps: int, stable_diffusion_range: ModelRange) -> None:
     assert normal(steps, stable_diffusion_range) == same(reference(steps, timestep_spacing="linspace"))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 9, 27])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("normal", {"timestep_spacing": "linspace"}), ("karras", {"use_karras_sigmas": True})],
+)
+def test_without_the_last_level_they_are_those_of_one_step_more(
+    name: str, settings: dict[str, Any], steps: int, stable_diffusion_range: ModelRange
+) -> None:
+    (spec,) = (spec for spec in register_schedulers() if spec.name == name)
+    *levels, _, zero = reference(steps + 1, **settings)
+    assert spec.sigmas(steps, stable_diffusion_range, skip_last=True) == same([*levels, zero])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 333, 999])

@@ -15,7 +15,7 @@ from latentry_schedules.levels import (
 from latentry_schedules.options import (
     BetaOptions,
     KarrasOptions,
-    LevelsOptions,
+    MadeOptions,
     PolyexponentialOptions,
     RangeOptions,
     SigmasOptions,
@@ -23,6 +23,7 @@ from latentry_schedules.options import (
     TimestepsOptions,
 )
 from latentry_schedules.published import align_your_steps
+from latentry_schedules.skipping import skipping_last
 from latentry_schedules.terminal import choosing_snr
 from latentry_schedules.timesteps import cosine, ddim_uniform, normal, quadratic, sgm_uniform, simple
 from latentry_sdk import Options, SchedulerSpec, hookimpl
@@ -84,7 +85,7 @@ def _spec(
     sigmas: Callable[..., tuple[float, ...]],
     label: str,
     description: str,
-    options: type[Options] = LevelsOptions,
+    options: type[Options] = MadeOptions,
     *,
     aliases: tuple[str, ...] = (),
     spaces: frozenset[str] = ANY_SPACE,
@@ -92,7 +93,7 @@ def _spec(
     names = (label, *aliases) if label else aliases
     return SchedulerSpec(
         name,
-        choosing_snr(sigmas),
+        choosing_snr(skipping_last(sigmas) if issubclass(options, MadeOptions) else sigmas),
         label=label,
         aliases=names,
         spaces=spaces,

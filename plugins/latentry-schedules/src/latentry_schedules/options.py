@@ -33,7 +33,17 @@ class LevelsOptions(Options):
     )
 
 
-class RangeOptions(LevelsOptions):
+class MadeOptions(LevelsOptions):
+    """What a schedule that is worked out can leave out."""
+
+    skip_last: bool = Field(
+        False,
+        description="Work out one level more and leave out the last above 0, as other programs do for some "
+        "samplers: mends multistep samplers whose last step would be many times as long as the one before",
+    )
+
+
+class RangeOptions(MadeOptions):
     """The ends of a schedule that is made of noise levels."""
 
     sigma_min: Level | None = Field(None, description="Lowest level above 0; the model's own when left out")
@@ -59,7 +69,7 @@ class BetaOptions(RangeOptions):
     beta: Number = Field(0.6, ge=0.1, le=10, description="Less gives more steps at high noise")
 
 
-class TableOptions(LevelsOptions):
+class TableOptions(MadeOptions):
     """The model that a table was made for, which its range does not tell."""
 
     table: Literal["sd1", "sdxl"] = Field("sd1", description="The model the levels were searched for")

@@ -1,14 +1,12 @@
 """What a worker prints goes to the host's log, as much of it as anybody could read."""
 
 import logging
-import re
 import threading
 import time
 from collections import deque
 from typing import IO
 
 log = logging.getLogger("latentry.workers")
-UNPRINTABLE = re.compile(r"[^\t -~\u00a0-\U0010ffff]")
 PART = 1 << 16
 MINUTE = 60.0
 LONGEST = 2_000
@@ -60,7 +58,7 @@ class Output(threading.Thread):
             return
         self._left -= max(min(len(line), LONGEST), 64)
         self._dropped += max(len(line) - LONGEST, 0)
-        text = UNPRINTABLE.sub("?", line[:LONGEST].decode("utf-8", "replace").rstrip("\r"))
+        text = _printable(line[:LONGEST].decode("utf-8", "replace").rstrip("\r"))
         self.last.append(text)
         log.info("%s: %s", self._worker, text)
 
@@ -68,3 +66,8 @@ class Output(threading.Thread):
         if self._dropped:
             log.warning("worker %r printed %d bytes more, left out here", self._worker, self._dropped)
             self._dropped = 0
+
+
+def _printable(text: str) -> str:
+    """The text with a question mark for what would move a terminal's cursor or look like another line."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in text)

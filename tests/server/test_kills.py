@@ -26,7 +26,7 @@ from PIL import Image
 
 from latentry import Host, Request
 from latentry_sdk.testing.postgresql import postgresql_server
-from latentry_sdk.testing.servers import Served, served
+from latentry_sdk.testing.servers import NotStarted, Served, served
 
 KILLER = Path(__file__).with_name("killer") / "latentry_killer.py"
 TOY_PLUGINS = "api,store-sql,workers,toy,killer"
@@ -106,8 +106,8 @@ class Trials:
         return self.server
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
-        """What the server answers; None where it was killed meanwhile."""
-        with suppress(httpx.TransportError):
+        """What the server answers; None where it was killed meanwhile, be it while starting."""
+        with suppress(httpx.TransportError, NotStarted):
             url = f"{self.running.url}/api/v1{path}"
             answer = httpx.request(method, url, timeout=PATIENCE, **more)
             assert answer.status_code < 300, answer.text

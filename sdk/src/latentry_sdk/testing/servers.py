@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class NotStarted(Exception):
+    """A server ended before it printed its URL."""
+
+
 @dataclass(frozen=True)
 class Served:
     """A server that runs as a process of its own: its URL, and the file that its log goes to."""
@@ -34,7 +38,7 @@ class Served:
 def served(data: Path, *flags: str, **variables: str) -> Iterator[Served]:
     """A server on a free port, with these flags and environment variables; killed if it still runs after.
 
-    Its log is appended to the file beside its data folder that ends in `.log`.
+    Its log is appended to the file beside its data folder that ends in `.log`; `NotStarted` tells its end.
     """
     log = data.with_name(f"{data.name}.log")
     command = [sys.executable, "-m", "latentry", "serve", "--port", "0", "--data", str(data), *flags]
@@ -47,7 +51,8 @@ def served(data: Path, *flags: str, **variables: str) -> Iterator[Served]:
     ):
         try:
             url = process.stdout.readline().strip() if process.stdout else ""
-            assert url, f"the server did not start: {log.read_text(encoding='utf-8')[-4000:]}"
+            if not url:
+                raise NotStarted(log.read_text(encoding="utf-8")[-4000:])
             yield Served(process, url, log)
         finally:
             process.kill()

@@ -56,3 +56,7 @@ def _write(run: Run, log: list[dict[str, float]], trainee: State) -> None:
     run.log.write_text("".join(json.dumps(entry) + "\n" for entry in log))
     done = log[-1] if log else {"step": 0, "seconds": 0.0}
     save({"step": int(done["step"]), "seconds": done["seconds"], "trainee": trainee}, run.checkpoint)
+
+
+if __name__ == "__main__":
+    main()

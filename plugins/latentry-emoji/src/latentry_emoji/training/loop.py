@@ -77,7 +77,7 @@ class Run:
 
 def new_optimizer(weights: Iterable[torch.Tensor]) -> torch.optim.AdamW:
     """The optimizer of both trainings."""
-    return torch.optim.AdamW(weights, betas=(0.9, 0.99), weight_decay=0.01)
+    return torch.optim.AdamW(weights, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 
 
 def train(trainee: Trainee, run: Run) -> None:

@@ -8,7 +8,7 @@ from latentry_cpu import CpuOptions, probe
 from latentry_cpu import device as device_module
 from latentry_cpu.device import CpuDevice
 from latentry_sdk import Component, PluginError, Unavailable
-from latentry_sdk.testing import DeviceConformance, heavy_imports
+from latentry_sdk.testing import DeviceSuite, heavy_imports
 
 
 class Block(torch.nn.Module):
@@ -170,7 +170,7 @@ def test_memory_is_told(cpu):
     assert cpu.memory().free > 0
 
 
-class TestConformance(DeviceConformance):
+class TestConformance(DeviceSuite):
     """The kit's own questions, asked of a convolution."""
 
     @pytest.fixture

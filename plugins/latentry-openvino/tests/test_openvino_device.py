@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from latentry_openvino import OpenVinoOptions, open_openvino, register_devices
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Device, PluginError, Unavailable
-from latentry_sdk.testing import DeviceConformance
+from latentry_sdk.testing import DeviceSuite
 
 CLOSE = 1e-4
 
@@ -282,7 +282,7 @@ def test_without_its_libraries_the_probe_says_what_to_install(
     assert report.fix == f"pip install {name}"
 
 
-class TestConformance(DeviceConformance):
+class TestConformance(DeviceSuite):
     """The kit's own questions, asked of a VAE decoder."""
 
     @pytest.fixture

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 import latentry_samplers
 from latentry_samplers.catalogue import ADAPTIVE, CFG_PP, DISTILLED, ORDINARY, STOCHASTIC
 from latentry_sdk import Number, Options, SamplerSpec
-from latentry_sdk.testing import Gaussian, SamplerConformance, SamplerContract, heavy_imports, measured_order
+from latentry_sdk.testing import Gaussian, SamplerContract, SamplerSuite, heavy_imports, measured_order
 
 SAMPLERS = {spec.name: spec for spec in latentry_samplers.register_samplers()}
 
@@ -64,7 +64,7 @@ def given_to(
     return found | ({"unguided": unguided} if spec.unguided else {})
 
 
-class TestSamplers(SamplerConformance):
+class TestSamplers(SamplerSuite):
     """Solvers keep the contract and their claims, by default and with other options."""
 
     @pytest.fixture(params=[*ORDINARY, *STOCHASTIC, *CFG_PP, *VARIANTS], ids=named)
@@ -86,13 +86,13 @@ class TestDistilled(SamplerContract):
 def test_a_wrong_order_claim_fails(name: str, claim: int) -> None:
     wrong = replace(SAMPLERS[name], order=claim)
     with pytest.raises(AssertionError, match=f"claims {claim}"):
-        SamplerConformance().test_its_order_of_accuracy_is_as_claimed(wrong)
+        SamplerSuite().test_its_order_of_accuracy_is_as_claimed(wrong)
 
 
 def test_a_brownian_sampler_needs_one_path_for_its_order() -> None:
     wrong = replace(SAMPLERS["dpmpp_sde"], stochastic=True)
     with pytest.raises(AssertionError, match="claims 2"):
-        SamplerConformance().test_its_order_of_accuracy_is_as_claimed(wrong)
+        SamplerSuite().test_its_order_of_accuracy_is_as_claimed(wrong)
 
 
 def test_a_sampler_with_the_wrong_noise_breaks_the_contract() -> None:
@@ -109,9 +109,9 @@ def test_a_sampler_with_the_wrong_noise_breaks_the_contract() -> None:
 def test_a_sampler_wrong_in_flow_space_cannot_claim_it() -> None:
     wrong = replace(SAMPLERS["euler_ancestral"], spaces=frozenset({"flow"}))
     with pytest.raises(AssertionError):
-        SamplerConformance().test_its_order_of_accuracy_is_as_claimed(wrong)
+        SamplerSuite().test_its_order_of_accuracy_is_as_claimed(wrong)
     with pytest.raises(AssertionError):
-        SamplerConformance().test_samples_spread_as_the_data_does(wrong)
+        SamplerSuite().test_samples_spread_as_the_data_does(wrong)
 
 
 def test_a_fourth_order_sampler_is_measured_as_such() -> None:
@@ -129,7 +129,7 @@ def test_a_fourth_order_sampler_is_measured_as_such() -> None:
         return denoise(x, sigmas[-2])
 
     spec = SamplerSpec("runge_kutta", runge_kutta, order=4, spaces=frozenset({"ve", "flow"}))
-    SamplerConformance().test_its_order_of_accuracy_is_as_claimed(spec)
+    SamplerSuite().test_its_order_of_accuracy_is_as_claimed(spec)
 
 
 def test_a_sampler_that_works_in_place_fails() -> None:
@@ -139,7 +139,7 @@ def test_a_sampler_that_works_in_place_fails() -> None:
         return x
 
     with pytest.raises(TypeError, match="in place"):
-        SamplerConformance().test_floats_and_arrays_give_the_same(SamplerSpec("in_place", euler_in_place))
+        SamplerSuite().test_floats_and_arrays_give_the_same(SamplerSpec("in_place", euler_in_place))
 
 
 def test_a_sampler_with_too_much_noise_fails() -> None:
@@ -150,7 +150,7 @@ def test_a_sampler_with_too_much_noise_fails() -> None:
 
     wrong = SamplerSpec("loud", loud, stochastic=True)
     with pytest.raises(AssertionError):
-        SamplerConformance().test_samples_spread_as_the_data_does(wrong)
+        SamplerSuite().test_samples_spread_as_the_data_does(wrong)
     assert measured_order(wrong, "ve") < 0.5
 
 

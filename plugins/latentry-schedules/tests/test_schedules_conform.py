@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import latentry_schedules
 from latentry_schedules.timesteps import ddim_uniform, normal, simple
 from latentry_sdk import InvalidRequest, ModelRange, SchedulerSpec
-from latentry_sdk.testing import SchedulerConformance, flow_range, heavy_imports, stable_diffusion_range
+from latentry_sdk.testing import SchedulerSuite, flow_range, heavy_imports, stable_diffusion_range
 
 ALL = {spec.name: spec for spec in latentry_schedules.register_schedulers()}
 GIVEN = {"sigmas", "timesteps"}
@@ -26,7 +26,7 @@ SHORT = ModelRange(tuple(0.05 * 1.6**t for t in range(10)))
 CASES = [(spec, levels) for spec in SCHEDULES.values() for levels in RANGES if levels.space in spec.spaces]
 
 
-class TestSchedules(SchedulerConformance):
+class TestSchedules(SchedulerSuite):
     """All; those that the user writes out get even levels."""
 
     @pytest.fixture(params=ALL.values(), ids=[*ALL])
@@ -153,7 +153,7 @@ def test_wrong_options_are_refused(name: str, options: dict[str, Any]) -> None:
 
 
 def test_the_suite_notices_broken_schedules() -> None:
-    suite, good = SchedulerConformance(), SCHEDULES["normal"]
+    suite, good = SchedulerSuite(), SCHEDULES["normal"]
 
     def flat(steps: int, model_range: ModelRange, /, **options: Any) -> tuple[float, ...]:
         return (*(model_range.sigma_max for _ in range(steps)), 0.0)

@@ -4,14 +4,14 @@ import pytest
 
 import latentry_toy
 from latentry_sdk import Component, DeviceSpec, SamplerSpec, SchedulerSpec
-from latentry_sdk.testing import DeviceConformance, SamplerConformance, SchedulerConformance
+from latentry_sdk.testing import DeviceSuite, SamplerSuite, SchedulerSuite
 
 
 def double(value: float) -> float:
     return value * 2
 
 
-class TestToyDevice(DeviceConformance):
+class TestToyDevice(DeviceSuite):
     @pytest.fixture
     def spec(self) -> DeviceSpec:
         return latentry_toy.register_devices()[0]
@@ -21,14 +21,14 @@ class TestToyDevice(DeviceConformance):
         return Component("double", "toy", double, lambda: (1.5,), lambda: "double")
 
 
-class TestToySamplers(SamplerConformance):
+class TestToySamplers(SamplerSuite):
     @pytest.fixture(params=latentry_toy.register_samplers(), ids=lambda spec: spec.name)
     def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
         spec: SamplerSpec = request.param
         return spec
 
 
-class TestToySchedule(SchedulerConformance):
+class TestToySchedule(SchedulerSuite):
     @pytest.fixture
     def spec(self) -> SchedulerSpec:
         return latentry_toy.register_schedulers()[0]

@@ -4,10 +4,10 @@ import pytest
 
 from latentry_midpoint import register_samplers
 from latentry_sdk import SamplerSpec
-from latentry_sdk.testing import SamplerConformance
+from latentry_sdk.testing import SamplerSuite
 
 
-class TestMidpoint(SamplerConformance):
+class TestMidpoint(SamplerSuite):
     """What every sampler must do, its order of accuracy included."""
 
     @pytest.fixture

@@ -6,26 +6,26 @@ SUITES = ("devices", "samplers", "schedulers")
 QUEUES = ("queues_parts", "queues_lines", "queues_leases", "queues_ends", "queues_once")
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in (*SUITES, *QUEUES)))
 
-from latentry_sdk.testing.devices import DeviceConformance  # noqa: E402
+from latentry_sdk.testing.devices import DeviceSuite  # noqa: E402
 from latentry_sdk.testing.imports import HEAVY, heavy_imports  # noqa: E402
 from latentry_sdk.testing.problems import Gaussian, Mixture  # noqa: E402
 from latentry_sdk.testing.queues import QueueSuite  # noqa: E402
 from latentry_sdk.testing.ranges import flow_range, stable_diffusion_range  # noqa: E402
 from latentry_sdk.testing.row import Row  # noqa: E402
-from latentry_sdk.testing.samplers import SamplerConformance, SamplerContract  # noqa: E402
+from latentry_sdk.testing.samplers import SamplerContract, SamplerSuite  # noqa: E402
 from latentry_sdk.testing.samplers_order import measured_order  # noqa: E402
-from latentry_sdk.testing.schedulers import SchedulerConformance  # noqa: E402
+from latentry_sdk.testing.schedulers import SchedulerSuite  # noqa: E402
 
 __all__ = [
     "HEAVY",
-    "DeviceConformance",
+    "DeviceSuite",
     "Gaussian",
     "Mixture",
     "QueueSuite",
     "Row",
-    "SamplerConformance",
     "SamplerContract",
-    "SchedulerConformance",
+    "SamplerSuite",
+    "SchedulerSuite",
     "flow_range",
     "heavy_imports",
     "measured_order",

@@ -15,7 +15,7 @@ from latentry_sdk.testing.imports import HEAVY, heavy_imports
 PROBE = "import base64, pickle; print(pickle.loads(base64.b64decode({probe!r}))())"
 
 
-class DeviceConformance:
+class DeviceSuite:
     """Subclass this and override the fixtures `spec` and `component`; without the hardware most tests skip.
 
     `dtype` is what the component is placed in and `tolerance` how far its results may then be from the

@@ -121,7 +121,7 @@ class SamplerContract:
             assert spec.stochastic or not asked
 
 
-class SamplerConformance(SamplerContract):
+class SamplerSuite(SamplerContract):
     """Subclass this and override the fixture `spec`, with `params` to test several samplers."""
 
     def test_its_order_of_accuracy_is_as_claimed(self, spec: SamplerSpec) -> None:

@@ -12,7 +12,7 @@ from latentry_sdk.testing.ranges import RANGES
 ROUNDING = 1e-9
 
 
-class SchedulerConformance:
+class SchedulerSuite:
     """Subclass this and override the fixture `spec`, with `params` to test several schedules.
 
     `ranges` gives a model's noise levels for each space; override it for a schedule made for one model.

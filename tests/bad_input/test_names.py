@@ -6,30 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from latentry_sdk.testing.hostile import NAMES
+
 if TYPE_CHECKING:
     from tests.bad_input.conftest import Shell, Trial
 
-NAMES = (
-    "../",
-    "../../../../etc/passwd",
-    "emoji/../../../../etc/passwd",
-    "/nowhere/at/all",
-    "C:\\models\\a.safetensors",
-    "\\\\server\\share\\a.safetensors",
-    "a\0b",
-    "emoji\n",
-    "\x1b[31memoji",
-    "%2e%2e%2fetc",
-    "\u0435moji",  # a Cyrillic letter
-    "emoji\u200b",
-    "\u202eijome",
-    "EMOJI",
-    " ",
-    "~nobody/x",
-    "\ud800",
-    "x" * 4000,
-    "x" * 5000,
-)
 NO_NAME = ("at most 128 characters", "unable to parse raw data as a unicode string")
 KINDS = {"sampler": "euler", "scheduler": "normal", "task": "txt2img"}
 

@@ -7,23 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from latentry_sdk.testing.hostile import TEXTS
+
 if TYPE_CHECKING:
     from tests.bad_input.conftest import Shell, Trial
-
-LEGAL = {
-    "nothing": "",
-    "nested brackets": "(" * 49_999 + "x" + ")" * 49_999,
-    "nested square brackets": "[" * 99_999,
-    "alternations": "{a|b|" * 15_000,
-    "weights": "(x:1.1)" * 14_000,
-    "one long word": "x" * 100_000,
-    "combining marks": "e" + "\u0301" * 90_000,
-    "line ends": "a red\r\napple\rhere\n\nNegative prompt: none\nSteps: 99, Seed: 5",
-    "controls": "a\0b\x07c\x1b[31md\x7f\x85\u2028\u202e",
-    "emoji": "🍎" * 1000,
-    "right to left": "تفاحة حمراء",
-    "markup": "<script>alert(1)</script>\"'`$(touch x);%n%s{0}",
-}
 
 
 @pytest.mark.parametrize("field", ["prompt", "negative"])
@@ -39,9 +26,9 @@ def test_what_is_no_text_is_refused(trial: "Trial", field: str, value: Any) -> N
     assert field in trial.refused(**{field: value})
 
 
-@pytest.mark.parametrize("name", LEGAL)
+@pytest.mark.parametrize("name", TEXTS)
 def test_strange_text_makes_a_picture_with_clean_metadata(trial: "Trial", name: str) -> None:
-    text = LEGAL[name]
+    text = TEXTS[name]
     for fields in ({"prompt": text}, {"prompt": "x", "negative": text}):
         artifact = trial.accepted(**fields, guidance=2).artifacts[0]
         with Image.open(io.BytesIO(artifact.data)) as picture:
@@ -54,12 +41,12 @@ def test_strange_text_makes_a_picture_with_clean_metadata(trial: "Trial", name: 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
 @pytest.mark.parametrize("name", ["nested brackets", "controls", "emoji"])
 def test_strange_text_fits_into_every_format(trial: "Trial", form: str, name: str) -> None:
-    artifact = trial.accepted(prompt=LEGAL[name], format=form).artifacts[0]
+    artifact = trial.accepted(prompt=TEXTS[name], format=form).artifacts[0]
     assert artifact.open().size == (64, 64)
 
 
 def test_a_prompt_with_line_ends_cannot_forge_the_last_line(trial: "Trial") -> None:
-    artifact = trial.accepted(prompt=LEGAL["line ends"]).artifacts[0]
+    artifact = trial.accepted(prompt=TEXTS["line ends"]).artifacts[0]
     with Image.open(io.BytesIO(artifact.data)) as picture:
         last = picture.info["parameters"].splitlines()[-1]
     assert "Seed: 1" in last
@@ -71,7 +58,7 @@ def test_the_command_line_refuses_a_megabyte_of_text(shell: "Shell") -> None:
 
 
 def test_the_command_line_takes_strange_text(shell: "Shell") -> None:
-    said = shell("txt2img", LEGAL["controls"], "-o", "x.png", "--steps", "1", "--json")
+    said = shell("txt2img", TEXTS["controls"], "-o", "x.png", "--steps", "1", "--json")
     assert said.code == 0, said.stderr
     json.loads(said.stdout)
     assert [path.name for path in shell.folder.iterdir()] == ["x.png"]

@@ -27,6 +27,11 @@ class Started:
         """Where it is."""
         return self.server.url
 
+    @property
+    def models(self) -> Path:
+        """The folder of models that the fixture `server` gives it, beside its log."""
+        return self.server.log.parent / "models"
+
     def jobs(self, **query: Any) -> list[dict[str, Any]]:
         """The newest jobs first, 200 at most."""
         found: list[dict[str, Any]] = self.get("/jobs", limit=200, **query)["jobs"]
@@ -57,6 +62,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """One server for all tests of a module, with the embedded model."""
-    with started(tmp_path_factory.mktemp("server") / "data") as server:
+    """One server for all tests of a module, with the embedded model and a folder for others."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "models").mkdir()
+    with started(folder / "data", LATENTRY_MODELS_DIR=str(folder / "models")) as server:
         yield server

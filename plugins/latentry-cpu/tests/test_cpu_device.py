@@ -4,9 +4,8 @@ import pytest
 import torch
 
 import latentry_cpu
-from latentry_cpu import CpuOptions, probe
+from latentry_cpu import CpuOptions, open_cpu, probe
 from latentry_cpu import device as device_module
-from latentry_cpu.device import CpuDevice
 from latentry_sdk import Component, PluginError, Unavailable
 from latentry_sdk.testing import DeviceSuite, heavy_imports
 
@@ -31,7 +30,7 @@ def component(module=None, *, managed=False):
 
 @pytest.fixture
 def cpu():
-    return CpuDevice(CpuOptions())
+    return open_cpu(CpuOptions())
 
 
 @pytest.fixture
@@ -129,7 +128,7 @@ def test_channels_last_changes_the_order_and_not_the_answer(channels_last):
     part = component()
     arrays = part.example()
     expected = part.module(*arrays)[0]
-    placed = CpuDevice(CpuOptions(channels_last=channels_last)).place(part, None)
+    placed = open_cpu(CpuOptions(channels_last=channels_last)).place(part, None)
     assert part.module.conv.weight.is_contiguous(memory_format=torch.channels_last) is channels_last
     torch.testing.assert_close(placed(*arrays)[0], expected)
 
@@ -139,7 +138,7 @@ def test_activate_sets_threads_and_inference_mode_and_puts_both_back():
     seen = []
 
     def fail_inside():
-        with CpuDevice(CpuOptions(threads=before + 1)).activate():
+        with open_cpu(CpuOptions(threads=before + 1)).activate():
             seen.extend([torch.get_num_threads(), torch.is_inference_mode_enabled()])
             raise ZeroDivisionError
 

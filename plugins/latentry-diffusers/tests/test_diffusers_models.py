@@ -12,10 +12,10 @@ import pytest
 
 import latentry_openvino
 from latentry import Host
-from latentry_cpu.placed import cast_copy
 from latentry_diffusers import register_models
 from latentry_diffusers.loading import load
 from latentry_sdk import InvalidModel, Unavailable, UserError, read_header
+from latentry_sdk.torch_copies import cast_copy
 
 EMOJI = Path(__file__).parents[2] / "latentry-emoji" / "src" / "latentry_emoji" / "model" / "emoji64"
 CLASSES = {"sana": "SanaPipeline", "wan": "WanPipeline"}

@@ -1,13 +1,9 @@
 """The processor as a Latentry device."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from latentry_cpu.probing import probe
-from latentry_sdk import Count, DeviceSpec, Field, Options, hookimpl
-
-if TYPE_CHECKING:
-    from latentry_cpu.device import CpuDevice
+from latentry_sdk import Count, Device, DeviceSpec, Field, Options, hookimpl
 
 MAX_THREADS = 1024
 
@@ -26,11 +22,12 @@ class CpuOptions(Options):
     channels_last: bool = Field(False, description="Keep convolutions in channels-last order")
 
 
-def open_cpu(options: Options) -> "CpuDevice":
+def open_cpu(options: Options) -> Device:
     """The processor, open."""
-    from latentry_cpu.device import CpuDevice
+    from latentry_cpu.device import processor
+    from latentry_sdk.torch_device import TorchDevice
 
-    return CpuDevice(CpuOptions.model_validate(options.model_dump()))
+    return TorchDevice(processor(CpuOptions.model_validate(options.model_dump())))
 
 
 @hookimpl

@@ -1,75 +1,51 @@
-"""Run torch modules on the processor."""
+"""What sets the processor apart from other torch devices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from latentry_cpu.placed import CpuModule, cast_copy
 from latentry_cpu.probing import DTYPES, system_memory
-from latentry_sdk import Component, Memory, Unavailable
+from latentry_sdk import Unavailable
+from latentry_sdk.torch_device import TorchPlace
 
 if TYPE_CHECKING:
-    import torch
-
     from latentry_cpu import CpuOptions
 
 
-class CpuDevice:
-    """The processor, open. Closing it frees nothing: modules belong to whoever loaded them."""
-
-    def __init__(self, options: "CpuOptions") -> None:
-        self._options = options
-
-    def place(self, component: Component, dtype: str | None) -> CpuModule:
-        """The component here in `dtype`, float32 for None; a narrower type than its own gets a copy."""
-        chosen = torch_dtype(dtype or "float32")
-        module = component.module
-        if not component.managed:
-            module = cast_copy(module, chosen) if narrows(module, chosen) else module.to("cpu", chosen)
-            module = self._in_order(module)
-        module.eval().requires_grad_(False)
-        return CpuModule(module, chosen)
-
-    @contextmanager
-    def activate(self) -> Iterator[None]:
-        """No autograd, and the number of threads asked for; both as before afterwards."""
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._options.threads or before)
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            torch.set_num_threads(before)
-
-    def memory(self) -> Memory:
-        """What the system has left."""
-        return system_memory()
-
-    def close(self) -> None:
-        """Nothing was taken; may be called twice."""
-
-    def _in_order(self, module: "torch.nn.Module") -> "torch.nn.Module":
-        import torch
-
-        if self._options.channels_last and any(weight.dim() == 4 for weight in module.parameters()):
-            return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-        return module
+def processor(options: "CpuOptions") -> TorchPlace:
+    """The processor, used as `options` say."""
+    return TorchPlace(
+        name="cpu",
+        home="cpu",
+        dtypes=DTYPES,
+        memory=system_memory,
+        check=check_dtype,
+        context=partial(threads, options.threads),
+        shared=True,
+        channels_last=options.channels_last,
+    )
 
 
-def torch_dtype(name: str) -> "torch.dtype":
-    """The type called `name`; `Unavailable` if this processor does not compute in it."""
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """So many threads for one operation, torch's own number for 0; as before afterwards."""
     import torch
 
-    if name not in DTYPES:
-        raise Unavailable(f"cpu does not compute in {name!a}", fix=f"choose one of {', '.join(DTYPES)}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_dtype(name: str) -> None:
+    """Refuse bfloat16 with `Unavailable` where the processor lacks it."""
     if name == "bfloat16" and not has_bfloat16():
         raise Unavailable(
             "this processor has no bfloat16; it would be about 300 times slower", fix="choose float32"
         )
-    found: torch.dtype = getattr(torch, name)
-    return found
 
 
 def has_bfloat16() -> bool:
@@ -80,11 +56,3 @@ def has_bfloat16() -> bool:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     except (AttributeError, RuntimeError):  # a torch built without oneDNN
         return False
-
-
-def narrows(module: Any, dtype: "torch.dtype") -> bool:
-    """Whether some weight would lose bits in `dtype`, so that no later cast could bring them back."""
-    import torch
-
-    own = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
-    return any(torch.promote_types(kind, dtype) != dtype for kind in own)

@@ -1,0 +1,82 @@
+"""Torch modules in other number types, made so that the module they come from stays as it was."""
+
+import copy
+from collections.abc import Callable, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+STORED = "float8_e4m3fn"
+"""A type to keep weights in, not to compute in: 4 bits of exponent, 3 of mantissa, arXiv:2209.05433."""
+
+
+def narrows(module: "torch.nn.Module", dtype: "torch.dtype") -> bool:
+    """Whether some weight would lose bits in `dtype`, so that no later cast could bring them back."""
+    import torch
+
+    own = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
+    return any(torch.promote_types(kind, dtype) != dtype for kind in own)
+
+
+def cast_copy(
+    module: "torch.nn.Module",
+    dtype: "torch.dtype",
+    home: str = "cpu",
+    others: Mapping[int, "torch.dtype"] | None = None,
+) -> "torch.nn.Module":
+    """A copy at `home` in `dtype` that leaves `module` as it is and never holds the weights twice there.
+
+    `others` gives the types of weights that differ, by their `id`. Tied weights stay tied.
+    """
+    import torch
+
+    types = others or {}
+
+    def cast(tensor: torch.Tensor) -> torch.Tensor:
+        kind = types.get(id(tensor), dtype if tensor.is_floating_point() else tensor.dtype)
+        there = tensor.detach().to(home, kind, copy=True)
+        return torch.nn.Parameter(there, False) if isinstance(tensor, torch.nn.Parameter) else there
+
+    tensors = chain(module.parameters(), module.buffers())
+    return copy.deepcopy(module, {id(tensor): cast(tensor) for tensor in tensors})
+
+
+def stored_copy(module: "torch.nn.Module", dtype: "torch.dtype", home: str) -> "torch.nn.Module":
+    """A copy whose layers keep their matrices and filters in 8 bits, and cast each to `dtype` when called.
+
+    Layers with a weight beyond 448, the largest number of that type, are kept in `dtype`; so are norms,
+    embeddings and biases.
+    """
+    import torch
+
+    kind = getattr(torch, STORED)
+    fit = {id(layer.weight): kind for layer in layers(module) if _fits(layer.weight, kind)}
+    copied = cast_copy(module, dtype, home, fit)
+    for layer in layers(copied):
+        if layer.weight.dtype == kind:
+            layer.forward = casting(layer, dtype)
+    return copied
+
+
+def layers(module: "torch.nn.Module") -> "list[Any]":
+    """The linear and convolution layers in a module: nearly all of a model's weights."""
+    import torch
+
+    return [layer for layer in module.modules() if type(layer) in (torch.nn.Linear, torch.nn.Conv2d)]
+
+
+def casting(layer: Any, dtype: "torch.dtype") -> Callable[["torch.Tensor"], "torch.Tensor"]:
+    """The layer's `forward` with its weight cast to `dtype` for the time of the call."""
+    import torch
+
+    if isinstance(layer, torch.nn.Conv2d):
+        return lambda x: layer._conv_forward(x, layer.weight.to(dtype), layer.bias)
+    return lambda x: torch.nn.functional.linear(x, layer.weight.to(dtype), layer.bias)
+
+
+def _fits(weight: "torch.Tensor", kind: "torch.dtype") -> bool:
+    import torch
+
+    return weight.is_floating_point() and bool(weight.detach().abs().max() <= torch.finfo(kind).max)

@@ -1,0 +1,85 @@
+"""A torch module on a device, called as its component is."""
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from latentry.errors import PluginError
+from latentry_sdk.memory import memory_of
+
+if TYPE_CHECKING:
+    import torch
+
+Caller = Callable[..., Any]
+
+
+class TorchModule:
+    """A module that takes arrays from anywhere and gives them back to where the first one was.
+
+    `device` is its device's name for messages, `home` torch's name of the place, `dtype` the type of the
+    arrays it is called with and `stored` the name of the type of its weights. `call` calls the module.
+    A `borrowed` module goes back to the CPU on closing, if anyone still has it.
+    """
+
+    def __init__(
+        self,
+        module: "torch.nn.Module",
+        *,
+        device: str,
+        home: str,
+        dtype: "torch.dtype",
+        stored: str = "",
+        call: Caller | None = None,
+        borrowed: bool = False,
+    ) -> None:
+        self.home = home
+        self._device = device
+        self._module: torch.nn.Module | None = module
+        self._dtype = dtype
+        self._stored = stored
+        self._call = call
+        self._borrowed = borrowed
+
+    @property
+    def dtype(self) -> str:
+        """The type it computes in, or keeps its weights in if that is narrower."""
+        return self._stored or str(self._dtype).removeprefix("torch.")
+
+    @property
+    def module(self) -> "torch.nn.Module":
+        """What is called, for stages that change it and undo that."""
+        if self._module is None:
+            raise PluginError("a closed component was called")
+        return self._module
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The module's answer, in the floating type of the first floating argument.
+
+        Raises `OutOfMemory` where the device has too little for it.
+        """
+        with memory_of(self._device):
+            taken = taken_in(arrays, self.home, self._dtype)
+            return handed_back((self._call or self.module)(*taken), arrays)
+
+    def close(self) -> None:
+        """Let go of the module; may be called twice."""
+        left = weakref.ref(self._module) if self._module is not None and self._borrowed else None
+        self._module = self._call = None
+        if left and (module := left()) is not None:
+            module.to("cpu")
+
+
+def taken_in(arrays: Sequence[Any], home: str, dtype: "torch.dtype") -> list[Any]:
+    """The arguments at `home` and in `dtype`; later vectors keep theirs: bfloat16 would round timesteps."""
+    first, *others = (array.to(home) for array in arrays)
+    cast = [first, *(array for array in others if array.dim() > 1)]
+    ids = {id(array) for array in cast if array.is_floating_point()}
+    return [array.to(dtype) if id(array) in ids else array for array in (first, *others)]
+
+
+def handed_back(answer: Any, arrays: Sequence[Any]) -> Any:
+    """A tensor or tuple of tensors, moved to the first argument's device and floating type."""
+    if isinstance(answer, tuple):
+        return tuple(handed_back(part, arrays) for part in answer)
+    floating = next((array.dtype for array in arrays if array.is_floating_point()), answer.dtype)
+    return answer.to(arrays[0].device, floating if answer.is_floating_point() else answer.dtype)

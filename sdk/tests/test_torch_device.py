@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from latentry_sdk import Component, Memory, PluginError, Unavailable
+from latentry_sdk import Component, Memory, OutOfMemory, PluginError, Unavailable
 from latentry_sdk.memory import memory_of
-from latentry_sdk.queue import OutOfMemory
 from latentry_sdk.torch_copies import cast_copy, stored_copy
 from latentry_sdk.torch_device import TorchDevice, TorchPlace
 
@@ -122,6 +121,14 @@ def test_weights_kept_in_8_bits_compute_in_the_wide_type():
     assert (placed(*arrays)[0] - part.module(*arrays)[0]).abs().max() > 1e-3
 
 
+def test_a_closed_copy_is_gone_at_once():
+    for dtype in ("float16", "float8_e4m3fn"):
+        placed = TorchDevice(META).place(component(), dtype)
+        left = weakref.ref(placed.module)
+        placed.close()
+        assert left() is None
+
+
 def test_a_layer_beyond_the_range_of_8_bits_is_not_kept_in_them():
     module = Block()
     module.linear.weight.data[0, 0] = 449.0
@@ -141,22 +148,33 @@ def test_a_type_the_place_lacks_is_refused_and_so_is_what_its_check_refuses():
         TorchDevice(replace(META, check=check)).place(component(), "float16")
 
 
-def test_what_is_called_in_the_modules_stead_gets_arrays_there_and_is_let_go_of():
-    part = component()
-    calls = []
+class Counted:
+    """Calls the module, and keeps what it was called with."""
+
+    def __init__(self, module):
+        self.module, self.calls, self.taken = module, [], 0
+
+    def __call__(self, *arrays):
+        self.calls.append([array.dtype for array in arrays])
+        return self.module(*arrays)
+
+    def given_away(self):
+        self.taken += 1
+
+
+def test_what_is_called_in_the_modules_stead_gets_arrays_there_and_learns_who_takes_the_module():
+    part, made = component(), []
 
     def calling(module, placed):
         assert placed is part
-
-        def call(*arrays):
-            calls.append([array.dtype for array in arrays])
-            return module(*arrays)
-
-        return call
+        made.append(Counted(module))
+        return made[0]
 
     placed = TorchDevice(replace(CPU, calling=calling)).place(part, "float16")
     assert placed(*part.example())[0].dtype == torch.float32
-    assert calls == [[torch.float16, torch.float32]]
+    assert (made[0].calls, made[0].taken) == ([[torch.float16, torch.float32]], 0)
+    assert placed.module is made[0].module
+    assert made[0].taken == 1
     placed.close()
     with pytest.raises(PluginError, match="closed"):
         placed(*part.example())

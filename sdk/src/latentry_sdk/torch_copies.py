@@ -1,7 +1,8 @@
 """Torch modules in other number types, made so that the module they come from stays as it was."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -52,31 +53,33 @@ def stored_copy(module: "torch.nn.Module", dtype: "torch.dtype", home: str) -> "
     import torch
 
     kind = getattr(torch, STORED)
-    fit = {id(layer.weight): kind for layer in layers(module) if _fits(layer.weight, kind)}
+    plain = [layer for layer in module.modules() if type(layer) in storing()]
+    fit = {id(layer.weight): kind for layer in plain if _fits(layer.weight, kind)}
     copied = cast_copy(module, dtype, home, fit)
-    for layer in layers(copied):
-        if layer.weight.dtype == kind:
-            layer.forward = casting(layer, dtype)
+    for layer in copied.modules():
+        if type(layer) in storing() and layer.weight.dtype == kind:
+            layer.__class__ = storing()[type(layer)]
     return copied
 
 
-def layers(module: "torch.nn.Module") -> "list[Any]":
-    """The linear and convolution layers in a module: nearly all of a model's weights."""
+@cache
+def storing() -> "Mapping[type[torch.nn.Module], type[torch.nn.Module]]":
+    """The layers with nearly all of a model's weights, and those that cast theirs to the input's type."""
     import torch
 
-    return [layer for layer in module.modules() if type(layer) in (torch.nn.Linear, torch.nn.Conv2d)]
+    class StoredLinear(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.linear(x, self.weight.to(x.dtype), self.bias)
+
+    class StoredConv2d(torch.nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            answer: torch.Tensor = self._conv_forward(x, self.weight.to(x.dtype), self.bias)
+            return answer
+
+    return {torch.nn.Linear: StoredLinear, torch.nn.Conv2d: StoredConv2d}
 
 
-def casting(layer: Any, dtype: "torch.dtype") -> Callable[["torch.Tensor"], "torch.Tensor"]:
-    """The layer's `forward` with its weight cast to `dtype` for the time of the call."""
-    import torch
-
-    if isinstance(layer, torch.nn.Conv2d):
-        return lambda x: layer._conv_forward(x, layer.weight.to(dtype), layer.bias)
-    return lambda x: torch.nn.functional.linear(x, layer.weight.to(dtype), layer.bias)
-
-
-def _fits(weight: "torch.Tensor", kind: "torch.dtype") -> bool:
+def _fits(weight: Any, kind: "torch.dtype") -> bool:
     import torch
 
     return weight.is_floating_point() and bool(weight.detach().abs().max() <= torch.finfo(kind).max)

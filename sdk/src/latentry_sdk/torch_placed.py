@@ -1,8 +1,8 @@
 """A torch module on a device, called as its component is."""
 
 import weakref
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from latentry.errors import PluginError
 from latentry_sdk.memory import memory_of
@@ -10,7 +10,15 @@ from latentry_sdk.memory import memory_of
 if TYPE_CHECKING:
     import torch
 
-Caller = Callable[..., Any]
+
+class Caller(Protocol):
+    """What is called in a module's stead."""
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The module's answer to arrays that are at home."""
+
+    def given_away(self) -> None:
+        """A stage takes the module itself, and may change it until its job ends."""
 
 
 class TorchModule:
@@ -50,6 +58,8 @@ class TorchModule:
         """What is called, for stages that change it and undo that."""
         if self._module is None:
             raise PluginError("a closed component was called")
+        if self._call:
+            self._call.given_away()
         return self._module
 
     def __call__(self, *arrays: Any) -> Any:

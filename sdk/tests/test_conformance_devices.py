@@ -1,4 +1,4 @@
-"""The suite for devices passes a device of plain Python, and notices broken ones."""
+"""What holds of every device is asked of one of plain Python, and broken ones are noticed."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from latentry_sdk import Component, DeviceReport, DeviceSpec, Memory, Placed, Unavailable
-from latentry_sdk.testing import DeviceSuite, Row, heavy_imports
+from latentry_sdk import Component, DeviceReport, DeviceSpec, Memory, Placed, PluginError, Unavailable
+from latentry_sdk.testing import DeviceContract, Row, heavy_imports
 
 
 @dataclass
@@ -21,6 +21,8 @@ class Shelf:
     dtype: str = "float64"
 
     def __call__(self, *arrays: Any) -> Any:
+        if self.module is None:
+            raise PluginError("closed")
         return self.module(*arrays) + self.error
 
     def close(self) -> None:
@@ -70,7 +72,7 @@ PROBE = partial(DeviceReport, True, dtypes=("float64",))
 ROOM = DeviceSpec("room", PROBE, lambda _options: Room())
 
 
-class TestRoom(DeviceSuite):
+class TestRoom(DeviceContract):
     """A device that keeps the contract."""
 
     dtype = "float64"
@@ -86,18 +88,18 @@ class TestRoom(DeviceSuite):
 
 def test_a_device_that_computes_wrongly_fails() -> None:
     with pytest.raises(AssertionError):
-        DeviceSuite().test_a_placed_component_does_what_its_module_does(Room(error=0.01), toy())
+        DeviceContract().test_a_placed_component_does_what_its_module_does(Room(error=0.01), toy())
 
 
 def test_a_device_that_takes_any_dtype_fails() -> None:
     with pytest.raises(pytest.fail.Exception):
-        DeviceSuite().test_an_unknown_dtype_is_unavailable(Room(dtypes=("float3",)), toy())
+        DeviceContract().test_an_unknown_dtype_is_unavailable(Room(dtypes=("float3",)), toy())
 
 
 def test_a_probe_that_says_no_without_a_fix_fails() -> None:
     silent = replace(ROOM, probe=partial(DeviceReport, False, "no such hardware"))
     with pytest.raises(AssertionError):
-        DeviceSuite().test_a_probe_is_quick_and_says_what_is_there(silent)
+        DeviceContract().test_a_probe_is_quick_and_says_what_is_there(silent)
 
 
 def test_a_probe_that_imports_numpy_fails() -> None:
@@ -106,7 +108,7 @@ def test_a_probe_that_imports_numpy_fails() -> None:
     probe: Any = partial(np.float64, 1)
     heavy = replace(ROOM, probe=probe)
     with pytest.raises(AssertionError):
-        DeviceSuite().test_a_probe_imports_nothing_heavy(heavy)
+        DeviceContract().test_a_probe_imports_nothing_heavy(heavy)
 
 
 def test_the_pytest_plugin_imports_nothing_heavy() -> None:

@@ -170,12 +170,8 @@ def test_memory_is_told(cpu):
 
 
 class TestConformance(DeviceSuite):
-    """The kit's own questions, asked of a convolution."""
+    """The kit's own questions."""
 
     @pytest.fixture
     def spec(self):
         return latentry_cpu.register_devices()[0]
-
-    @pytest.fixture
-    def component(self):
-        return component()

@@ -4,14 +4,14 @@ import pytest
 
 import latentry_toy
 from latentry_sdk import Component, DeviceSpec, SamplerSpec, SchedulerSpec
-from latentry_sdk.testing import DeviceSuite, SamplerSuite, SchedulerSuite
+from latentry_sdk.testing import DeviceContract, SamplerSuite, SchedulerSuite
 
 
 def double(value: float) -> float:
     return value * 2
 
 
-class TestToyDevice(DeviceSuite):
+class TestToyDevice(DeviceContract):
     @pytest.fixture
     def spec(self) -> DeviceSpec:
         return latentry_toy.register_devices()[0]

@@ -2,11 +2,12 @@
 
 import pytest
 
-SUITES = ("devices", "samplers", "schedulers")
+SUITES = ("devices", "devices_models", "devices_limits", "samplers", "schedulers")
 QUEUES = ("queues_parts", "queues_lines", "queues_leases", "queues_ends", "queues_once")
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in (*SUITES, *QUEUES)))
 
-from latentry_sdk.testing.devices import DeviceSuite  # noqa: E402
+from latentry_sdk.testing.devices import DeviceContract  # noqa: E402
+from latentry_sdk.testing.devices_limits import DeviceSuite  # noqa: E402
 from latentry_sdk.testing.imports import HEAVY, heavy_imports  # noqa: E402
 from latentry_sdk.testing.problems import Gaussian, Mixture  # noqa: E402
 from latentry_sdk.testing.queues import QueueSuite  # noqa: E402
@@ -18,6 +19,7 @@ from latentry_sdk.testing.schedulers import SchedulerSuite  # noqa: E402
 
 __all__ = [
     "HEAVY",
+    "DeviceContract",
     "DeviceSuite",
     "Gaussian",
     "Mixture",

@@ -1,0 +1,71 @@
+"""Run suites by pytest, and hand their outcomes back as values."""
+
+import io
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+Status = Literal["passed", "failed", "skipped"]
+RANKS: dict[str, int] = {"passed": 0, "skipped": 1, "failed": 2}
+MOST = 300
+"""Characters of a reason."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one test: its class, its name, what it was given, and why it did not pass."""
+
+    suite: str
+    test: str
+    given: str
+    status: Status
+    reason: str = ""
+
+
+@dataclass
+class Recorder:
+    """A plugin of pytest that keeps the outcome of each test, the worst of its phases."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A phase of a test is over."""
+        status: Status = report.outcome
+        before = self.outcomes.get(report.nodeid)
+        if before is None or RANKS[status] > RANKS[before.status]:
+            path, _, name = report.nodeid.partition("[")
+            suite, test = path.split("::")[-2:]
+            given = name.removesuffix("]")
+            self.outcomes[report.nodeid] = Outcome(suite, test, given, status, _reason(report))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module of suites that cannot be imported has failed."""
+        if report.failed:
+            self.outcomes[report.nodeid] = Outcome("", report.nodeid, "", "failed", _reason(report))
+
+
+def run(path: Path, *flags: str, plugins: Sequence[Any] = ()) -> list[Outcome]:
+    """The outcomes of the suites in a file, run in this process; what pytest prints is left out."""
+    recorder, folder = Recorder(), path.parent
+    own = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}")
+    with redirect_stdout(io.StringIO()):
+        pytest.main([str(path), *own, "--import-mode=importlib", *flags], plugins=[recorder, *plugins])
+    return list(recorder.outcomes.values())
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """One line: of a skip what was said, of a failure the error with its message."""
+    if report.passed:
+        return ""
+    found: Any = report.longrepr
+    if isinstance(found, tuple):
+        text = str(found[2]).removeprefix("Skipped: ")
+    else:
+        crash = getattr(found, "reprcrash", None)
+        text = crash.message if crash else str(found)
+    return " ".join(text.split())[:MOST]

@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_within_a_batch_leaves_whole_files_only(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
-    monkeypatch.setattr("latentry.files.os.fsync", fsync)
+    monkeypatch.setattr("latentry_sdk.files.os.fsync", fsync)
     said = shell("toy", "ring", "-o", "a.pgm", "--batch", "3")
     assert said.code == 2
     assert "a-2.pgm' cannot be written: No space left on device" in said.stderr

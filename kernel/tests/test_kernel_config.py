@@ -1,9 +1,7 @@
-"""Settings: a file, under variables, under flags; and errors that say where."""
+"""Settings: a file, under variables; and errors that say where."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,13 +14,11 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "config.toml"
 
 
-def load(
-    file: Path, text: str | None = None, flags: Mapping[str, Any] | None = None, **variables: str
-) -> Config:
+def load(file: Path, text: str | None = None, **variables: str) -> Config:
     if text is not None:
         file.write_text(text, encoding="utf-8")
     named = {f"LATENTRY_{name}": value for name, value in variables.items()}
-    return load_config({"LATENTRY_CONFIG": str(file), **named}, flags)
+    return load_config({"LATENTRY_CONFIG": str(file), **named})
 
 
 def test_without_a_file_there_are_defaults(file: Path) -> None:
@@ -31,10 +27,9 @@ def test_without_a_file_there_are_defaults(file: Path) -> None:
     assert config.models_dir.is_absolute()
 
 
-def test_variables_are_stronger_than_the_file_and_flags_than_both(file: Path) -> None:
-    text = 'store = "a"\nexecutor = "a"\nmodel = "a"\n'
-    config = load(file, text, {"model": "c"}, EXECUTOR="b", MODEL="b")
-    assert (config.store, config.executor, config.model) == ("a", "b", "c")
+def test_variables_are_stronger_than_the_file(file: Path) -> None:
+    config = load(file, 'store = "a"\nexecutor = "a"\n', EXECUTOR="b")
+    assert (config.store, config.executor) == ("a", "b")
 
 
 def test_a_file_sets_options_by_their_owners(file: Path) -> None:

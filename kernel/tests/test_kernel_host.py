@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 import latentry_toy
 from latentry import Config, Host, Request, UserError
 from latentry.errors import Cancelled, PluginError, UnknownName
-from latentry.events import (
-    Done,
-    Event,
-    Failed,
-    ImageReady,
-    ModelLoaded,
-    Queued,
-    StageStarted,
-    Started,
-    Stepped,
-)
-from latentry_sdk import StageSpec
+from latentry.events import Done, Event, Failed, ModelLoaded, Queued, StageStarted, Started, Stepped
+from latentry_sdk import ImageReady, StageSpec
 
 Make = Callable[..., Any]
 

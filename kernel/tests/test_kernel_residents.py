@@ -41,7 +41,7 @@ def marking(name: str, seen: list[str]) -> OptimizerSpec:
         seen.append(f"apply {name}")
         return component, lambda: seen.append(f"undo {name}")
 
-    return OptimizerSpec(name, ANY, lambda size: size, apply)
+    return OptimizerSpec(name, ANY, lambda footprint, work: footprint, apply)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_optimizer_is_applied_to_the_component_as_it_was_loaded(
     def wrap(component: Component, device: Device) -> tuple[Component, Callable[[], None]]:
         return replace(component, module=lambda *arrays: component.module(*arrays)), lambda: None
 
-    wrapping = OptimizerSpec("wrap", ANY, lambda size: size, wrap)
+    wrapping = OptimizerSpec("wrap", ANY, lambda footprint, work: footprint, wrap)
     run = Runs(open_host(spy.plugin(), plugin(register_optimizers=lambda: [wrapping])), place={"*": "spy"})
     for optimizers in ((), ("wrap",), ()):
         run(optimizers=optimizers)
@@ -185,7 +185,7 @@ def test_a_technique_that_raises_is_a_plugin_error_and_leaves_nothing_behind(
     own = plugin(
         register_optimizers=lambda: [
             marking("one", spy.seen),
-            OptimizerSpec("bad", ANY, lambda size: size, fail),
+            OptimizerSpec("bad", ANY, lambda footprint, work: footprint, fail),
         ],
         register_quantizers=lambda: [QuantizerSpec("bad", ("q",), ANY, fail)],
     )
@@ -231,7 +231,9 @@ def test_closing_gives_the_devices_back_even_if_an_undo_raises(
     def stuck() -> None:
         raise RuntimeError("stuck")
 
-    sticky = OptimizerSpec("sticky", ANY, lambda size: size, lambda component, device: (component, stuck))
+    sticky = OptimizerSpec(
+        "sticky", ANY, lambda footprint, work: footprint, lambda component, device: (component, stuck)
+    )
     host = open_host(spy.plugin(), plugin(register_optimizers=lambda: [sticky]))
     Runs(host, place={"*": "spy"})(optimizers=("sticky",))
     work(spy)

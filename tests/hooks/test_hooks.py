@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
@@ -140,11 +141,9 @@ def test_hook_register_optimizers(tmp_path: Path) -> None:
         calls.append("applied")
         return component, lambda: calls.append("undone")
 
-    spec = OptimizerSpec("watched", frozenset({"*"}), lambda size: size // 2, apply)
+    spec = OptimizerSpec("watched", frozenset({"*"}), lambda footprint, work: footprint, apply)
     host = host_with(tmp_path, register_optimizers=lambda: [spec])
-    asked = Request(task="toy", prompt="cross", optimizers=("watched",))
-    assert host.plan(asked).memory["toy"] * 2 == host.plan(Request(task="toy")).memory["toy"]
-    host.run(asked)
+    drawn(host, optimizers=("watched",))
     assert calls == ["applied"]
     drawn(host)
     assert calls == ["applied", "undone"]
@@ -249,6 +248,38 @@ def test_hook_choose_device(tmp_path: Path) -> None:
     host = host_with(tmp_path, register_devices=lambda: [spec], choose_device=choose)
     assert host.plan(Request(task="toy")).placements["painter"].device == "second"
     assert asked == [("painter", ["second", "toy"])]
+
+
+def test_hook_fit_memory(tmp_path: Path) -> None:
+    spec = OptimizerSpec("small", frozenset({"*"}), lambda footprint, work: footprint, keeping.remember)
+
+    def fit(plan: latentry_sdk.Plan, optimizers: Any, devices: Any) -> latentry_sdk.Plan:
+        assert [*devices] == ["toy"]
+        added = tuple(one for one in optimizers.values() if one.name == "small")
+        options = {**plan.options, ("OptimizerSpec", "small"): latentry_sdk.Options()}
+        return replace(plan, optimizers=added, options=options, memory={"toy": 7}, notes=("made small",))
+
+    host = host_with(tmp_path, register_optimizers=lambda: [spec], fit_memory=fit)
+    applied = host.run(Request(task="toy", prompt="cross")).applied
+    assert applied["optimizers"] == ["painter=small"]
+    assert (applied["memory"], applied["notes"]) == ({"toy": 7}, ["made small"])
+
+
+def test_hook_retry_job(tmp_path: Path) -> None:
+    def run(state: State) -> State:
+        if not state[latentry_sdk.JOB].plan.notes:
+            raise latentry_sdk.OutOfMemory("too much")
+        return state.put(latentry_sdk.ARTIFACTS, (Artifact(b"x", "a/b", 1),))
+
+    def retry(plan: latentry_sdk.Plan, error: Exception) -> latentry_sdk.Plan:
+        return replace(plan, notes=(str(error),))
+
+    stage = StageSpec("hungry", run, gives=(latentry_sdk.ARTIFACTS,))
+    task = TaskSpec("hungry", stages=("hungry",), model="toy", formats=("x",))
+    host = host_with(
+        tmp_path, register_stages=lambda: [stage], register_tasks=lambda: [task], retry_job=retry
+    )
+    assert host.run(Request(task="hungry")).applied["notes"] == ["too much"]
 
 
 def test_hook_run_stage(tmp_path: Path) -> None:

@@ -177,9 +177,9 @@ def test_the_kernel_imports_no_surface_no_sdk_and_no_plugin() -> None:
     assert [str(found) for found in others if found.file.name != "__main__.py"] == []
 
 
-def test_the_command_line_imports_the_kernel_but_no_plugin() -> None:
+def test_the_command_line_imports_the_kernel_and_the_sdk_but_no_plugin() -> None:
     others = [found for found in all_imports(COMMAND_LINE) if found.top.startswith("latentry_")]
-    assert [str(found) for found in others if found.top != "latentry_cli"] == []
+    assert [str(found) for found in others if found.top not in ("latentry_cli", "latentry_sdk")] == []
 
 
 def test_the_sdk_imports_the_kernel_but_no_plugin() -> None:

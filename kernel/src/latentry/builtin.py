@@ -1,7 +1,7 @@
 """What the kernel gives through the same hooks as any plugin: the last word in each choice."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from latentry.job import Job
 from latentry.request import Result
 from latentry.residents import Residents
 from latentry.state import State
-from latentry.types import DeviceReport, Placement, PlacementRequest
+from latentry.types import Placement, PlacementRequest, Reports
 
 if TYPE_CHECKING:
     from latentry.host import Host
@@ -42,18 +42,19 @@ class InlineExecutor:
 
 
 class MemoryStore:
-    """Keeps the newest 256 records, for as long as the process lives."""
+    """Keeps the newest 256 records, for as long as the process lives.
+
+    Each step is one call of the dictionary's, which no thread interrupts.
+    """
 
     def __init__(self, _folder: Path) -> None:
         self._records: dict[str, specs.JobRecord] = {}
-        self._lock = threading.Lock()
 
     def put(self, record: specs.JobRecord) -> None:
         """Add or replace; the oldest record goes when there are too many."""
-        with self._lock:
-            self._records[record.id] = record
-            while len(self._records) > KEPT_RECORDS:
-                self._records.pop(next(iter(self._records)))
+        self._records[record.id] = record
+        for oldest in [*self._records][:-KEPT_RECORDS]:
+            self._records.pop(oldest, None)
 
     def get(self, job: str) -> specs.JobRecord | None:
         """The record of this id, if it is kept."""
@@ -61,8 +62,7 @@ class MemoryStore:
 
     def records(self) -> tuple[specs.JobRecord, ...]:
         """All records, oldest first."""
-        with self._lock:
-            return tuple(self._records.values())
+        return (*self._records.values(),)
 
 
 class Builtin:
@@ -108,9 +108,7 @@ class Builtin:
         return [specs.ModelEntry(name, path) for name, path in named]
 
     @hookimpl(trylast=True)
-    def choose_device(
-        self, request: PlacementRequest, devices: Mapping[str, DeviceReport]
-    ) -> Placement | None:
+    def choose_device(self, request: PlacementRequest, devices: Reports) -> Placement | None:
         """What was named, otherwise the highest rank."""
         best = request.wanted or max(devices, key=lambda name: devices[name].rank, default=None)
         return Placement(best) if best else None

@@ -1,4 +1,4 @@
-"""The host's configuration: a TOML file, under `LATENTRY_*` variables, under flags."""
+"""The host's configuration: a TOML file, under `LATENTRY_*` variables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,12 +42,11 @@ def config_file(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("LATENTRY_CONFIG") or user_config_path("latentry") / "config.toml")
 
 
-def load_config(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Config:
-    """The configuration from the file, `environ` and `flags`, each stronger than the one before."""
+def load_config(environ: Mapping[str, str]) -> Config:
+    """The configuration from the file and, which is stronger, from `environ`."""
     path = config_file(environ)
     layers = [(f"configuration ({path}): ", _from_file(path))]
     layers += [(f"{named}: ", {name: environ[named]}) for name, named in VARIABLES if named in environ]
-    layers += [("flags: ", dict(flags or {}))]
     for where, layer in layers:
         parsed(Config, layer, where=where)
     return Config.model_validate({name: value for _, layer in layers for name, value in layer.items()})

@@ -57,6 +57,5 @@ def clash(line: str, *, only: str | None = None, found: Callable[[str], str] = v
         installed_version = found(requirement.name)
     except PackageNotFoundError:
         return f"needs {requirement}, which is not installed"
-    if requirement.specifier.contains(installed_version, prereleases=True):
-        return None
-    return f"needs {requirement}, found {installed_version}"
+    fits = requirement.specifier.contains(installed_version, prereleases=True)
+    return None if fits else f"needs {requirement}, found {installed_version}"

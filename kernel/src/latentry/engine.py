@@ -1,11 +1,13 @@
 """Run a plan: its stages in order, inside its devices' contexts, with every undo kept."""
 
+import gc
 from contextlib import ExitStack
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from latentry import specs
-from latentry.errors import PluginError, blamed
+from latentry.errors import OutOfMemory, PluginError, blamed
 from latentry.events import ModelLoaded, StageStarted, Started, Stepped
 from latentry.job import Job
 from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE, UNGUIDED
@@ -19,8 +21,25 @@ RESIDENTS = Key[Residents]("residents")
 
 
 def run(job: Job, hook: Any, residents: Residents) -> Result:
-    """Run the job to its result; raises `LatentryError`, with the cause where a plugin raised."""
+    """Run the job to its result; raises `LatentryError`, with the cause where a plugin raised.
+
+    When memory runs out, all is taken from the devices, and `retry_job` may give another plan to try.
+    """
     job.notify(Started(job.id))
+    while True:
+        try:
+            return _attempt(job, hook, residents)
+        except (OutOfMemory, MemoryError) as exc:
+            residents.unplace()
+            with blamed("the hook retry_job"):
+                plan = hook.retry_job(plan=job.plan, optimizers=residents.registry.optimizers, error=exc)
+            if plan is None:
+                raise
+            job = replace(job, plan=plan, undos=ExitStack(), _applied={})
+        gc.collect()  # the error's frames held arrays
+
+
+def _attempt(job: Job, hook: Any, residents: Residents) -> Result:
     plan, timings = job.plan, dict[str, float]()
     with blamed("cleaning up after a job"), job.undos, ExitStack() as contexts:
         for name in sorted({place.device for place in plan.placements.values()}):

@@ -48,16 +48,19 @@ class Unavailable(UserError):
     """The thing exists but cannot be used on this machine as it is."""
 
 
-class OutputExists(UserError):
-    """The file to be written is there already."""
-
-
 class DuplicateName(LatentryError):
     """Two plugins give the same name to things of the same kind; the message names both."""
 
 
 class PluginError(LatentryError):
     """A plugin broke its contract."""
+
+
+class OutOfMemory(LatentryError):
+    """A device or the machine had not enough memory for the job.
+
+    Devices raise it in `place`, in calls of what they placed, and for what runs inside `activate()`.
+    """
 
 
 class Cancelled(LatentryError):

@@ -46,14 +46,6 @@ class Stepped(Event):
 
 
 @dataclass(frozen=True)
-class ImageReady(Event):
-    """Image number `index` of the job is made; its first is 0."""
-
-    index: int
-    seed: int
-
-
-@dataclass(frozen=True)
 class Done(Event):
     """The job's result is in the store."""
 

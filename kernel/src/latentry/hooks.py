@@ -7,10 +7,13 @@ import click
 import pluggy
 
 from latentry import specs
+from latentry.errors import OutOfMemory
 from latentry.events import Event
+from latentry.plan import Plan
 from latentry.state import State
-from latentry.types import DeviceReport, Placement, PlacementRequest
+from latentry.types import Placement, PlacementRequest, Reports
 
+Optimizers = Mapping[str, specs.OptimizerSpec]
 hookspec = pluggy.HookspecMarker("latentry")
 hookimpl = pluggy.HookimplMarker("latentry")
 
@@ -86,8 +89,18 @@ def find_model(ref: str | None) -> Path | None:
 
 
 @hookspec(firstresult=True)
-def choose_device(request: PlacementRequest, devices: Mapping[str, DeviceReport]) -> Placement | None:
+def choose_device(request: PlacementRequest, devices: Reports) -> Placement | None:
     """Where a component runs, among available devices that run its kind; `None` leaves it to the next."""
+
+
+@hookspec(firstresult=True)
+def fit_memory(plan: Plan, optimizers: Optimizers, devices: Reports) -> Plan | None:
+    """The plan made to fit the devices as they are now; a `UserError` where nothing makes it fit."""
+
+
+@hookspec(firstresult=True)
+def retry_job(plan: Plan, optimizers: Optimizers, error: OutOfMemory | MemoryError) -> Plan | None:
+    """What to try after `plan` ran out of memory; `None` leaves it to the next, and at last gives up."""
 
 
 @hookspec(firstresult=True)

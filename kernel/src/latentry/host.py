@@ -2,12 +2,13 @@
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
+from threading import Event, Lock
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
 from latentry import discovery, events, specs
 from latentry.builtin import Builtin
@@ -22,10 +23,11 @@ from latentry.request import Request, Result
 from latentry.types import DeviceReport
 
 log = logging.getLogger("latentry")
-OnEvent = Callable[[events.Event], None]
+Notify = Callable[[events.Event], None]
+OnEvent = Notify | None
 
 
-class Host:
+class Host(AbstractContextManager["Host"]):
     """Plugins, what they gave, and the jobs that run on it.
 
     `plugins` are modules or objects with hooks, for tests and embedding; without it the installed ones
@@ -44,18 +46,16 @@ class Host:
         self.hook: Any = loader.manager.hook
         self._placer = Placer(self.registry, self.hook)
         self._planner = Planner(self.registry, self.hook, self.config, self._placer)
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def plan(self, request: Request) -> Plan:
         """Resolve and check everything; raises `UserError` with what to change."""
         return self._planner.plan(request)
 
-    def run(
-        self, request: Request, *, on_event: OnEvent | None = None, cancel: threading.Event | None = None
-    ) -> Result:
+    def run(self, request: Request, *, on_event: OnEvent = None, cancel: Event | None = None) -> Result:
         """Plan the request and run it to its result. Setting `cancel` stops it with `Cancelled`."""
         plan = self.plan(request)
-        job = Job(os.urandom(16).hex(), plan, self._notifier(on_event), _cancel=cancel or threading.Event())
+        job = Job(os.urandom(16).hex(), plan, self._notifier(on_event), _cancel=cancel or Event())
         record = specs.JobRecord(job.id, request)
         self.store.put(record)
         job.notify(events.Queued(job.id, request.task))
@@ -105,7 +105,7 @@ class Host:
         self.store.put(replace(record, status="failed", error=one_line(exc)))
         return job.notify(events.Failed(job.id, one_line(exc)))
 
-    def _notifier(self, on_event: OnEvent | None) -> OnEvent:
+    def _notifier(self, on_event: OnEvent) -> Notify:
         listeners = [impl.function for impl in self.hook.on_event.get_hookimpls()]
 
         def notify(event: events.Event) -> None:
@@ -118,9 +118,6 @@ class Host:
                 on_event(event)
 
         return notify
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_raised: object) -> None:
         self.close()

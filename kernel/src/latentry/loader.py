@@ -19,11 +19,11 @@ from latentry.registry import COLLECTED, Registry
 T = TypeVar("T")
 RESERVED = ("plugins", "devices", "models", "samplers", "schedulers", "tasks", "doctor")
 """The host's own commands."""
+TAKING_OPTIONS = ("sample", "sigmas", "estimate", "apply")
+"""The functions of configurable specs that take the declared options as keyword arguments."""
 
 Provided = Mapping[str, Sequence[Any]]
 """What a plugin gave, by hook."""
-
-Status = Literal["active", "disabled", "incompatible", "failed"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PluginRecord:
     name: str
     distribution: str | None
     version: str | None
-    status: Status
+    status: Literal["active", "disabled", "incompatible", "failed"]
     reason: str | None = None
     fix: str | None = None
     provides: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -64,18 +64,22 @@ class Loader:
 
     def add(self, candidate: Candidate) -> None:
         """Load `candidate` and record what became of it; raises nothing."""
+        about = candidate.name, candidate.distribution, candidate.version
+        self.records.append(PluginRecord(*about, *self._outcome(candidate)))
+
+    def _outcome(self, candidate: Candidate) -> tuple[Any, ...]:
+        """Status, reason, fix, and the names that it provides."""
         if candidate.disabled:
-            return self._record(candidate, "disabled", reason="not enabled in the configuration")
+            return "disabled", "not enabled in the configuration"
         if candidate.clash:
-            fix = f"pip install --upgrade {candidate.distribution}"
-            return self._record(candidate, "incompatible", reason=candidate.clash, fix=fix)
+            return "incompatible", candidate.clash, f"pip install --upgrade {candidate.distribution}"
         try:
             self._refuse_second(candidate)
-            names = self._take(candidate)
+            return "active", None, None, self._take(candidate)
         except BaseException as exc:
             fix = getattr(exc, "fix", None) or f"update it, or pip uninstall {candidate.distribution}"
-            return self._record(candidate, "failed", reason=_reason(exc), fix=fix)
-        return self._record(candidate, "active", provides=names)
+            told = exc.message if isinstance(exc, LatentryError) else f"{type(exc).__name__}: {one_line(exc)}"
+            return "failed", told[:500], fix
 
     def _take(self, candidate: Candidate) -> Mapping[str, Sequence[str]]:
         with ExitStack() as undo:
@@ -105,6 +109,7 @@ class Loader:
                 known = [name for name, value in vars(hooks).items() if hasattr(value, "latentry_spec")]
                 raise UnknownName("hook", caller.name, known)
             calls: list[Any] = [impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin]
+            provided[caller.name] = ()
             if caller.name in COLLECTED:
                 provided[caller.name] = _checked(caller.name, [spec for call in calls for spec in call()])
             elif caller.name == "register_commands":
@@ -112,8 +117,6 @@ class Loader:
                 for call in calls:
                     call(cli=group)
                 provided[caller.name] = tuple(group.commands.values())
-            else:
-                provided[caller.name] = ()
         if not provided:
             raise PluginError("it implements no hook", fix="mark its hooks with latentry_sdk.hookimpl")
         return provided
@@ -123,10 +126,6 @@ class Loader:
             if record.name == candidate.name and record.status == "active":
                 owners = f"{record.distribution!r} and {candidate.distribution!r}"
                 raise DuplicateName(f"plugin {candidate.name!r} is given by both {owners}")
-
-    def _record(self, candidate: Candidate, status: Status, **more: Any) -> None:
-        about = candidate.name, candidate.distribution, candidate.version
-        self.records.append(PluginRecord(*about, status, **more))
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
@@ -150,13 +149,9 @@ def _checked(hook: str, given: Sequence[Any]) -> Sequence[Any]:
     for spec in given:
         if not isinstance(spec, wanted):
             raise PluginError(f"{hook} gave {shown(spec)}, which is no {wanted.__name__}")
-        if isinstance(spec, specs.SamplerSpec | specs.SchedulerSpec):
-            function = spec.sample if isinstance(spec, specs.SamplerSpec) else spec.sigmas
+        named = TAKING_OPTIONS if isinstance(spec, specs.Configurable) else ()
+        for function in (getattr(spec, name) for name in named if hasattr(spec, name)):
             taken = inspect.signature(function).parameters
             if extra := [name for name in spec.options.model_fields if name not in taken]:
                 raise PluginError(f"{spec.name!r} declares the option {extra[0]!r}, which its function lacks")
     return given
-
-
-def _reason(exc: BaseException) -> str:
-    return exc.message if isinstance(exc, LatentryError) else f"{type(exc).__name__}: {one_line(exc)}"[:500]

@@ -1,7 +1,7 @@
 """Decide where each component runs, and whether it fits there."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from latentry import specs
@@ -12,11 +12,9 @@ from latentry.registry import Registry
 from latentry.request import Request
 from latentry.types import Detected, DeviceReport, Placement, PlacementRequest
 
-BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 PROBE_SECONDS = 30.0
 
 Placements = Mapping[str, Placement]
-Optimizers = Sequence[specs.OptimizerSpec]
 
 
 @dataclass
@@ -28,14 +26,20 @@ class Placer:
     _reports: dict[str, DeviceReport] = field(default_factory=dict)
 
     def report(self, spec: specs.DeviceSpec) -> DeviceReport:
-        """What the probe of a device found; a probe that raises or hangs makes it unavailable."""
-        if spec.name not in self._reports:
+        """What the probe of a device found, with the memory it has now.
+
+        A probe that raises or hangs makes it unavailable.
+        """
+        if (report := self._reports.get(spec.name)) is None:
             try:
-                self._reports[spec.name] = within(PROBE_SECONDS, spec.probe)
+                report = within(PROBE_SECONDS, spec.probe)
             except Exception as exc:
-                fix = getattr(exc, "fix", None)
-                self._reports[spec.name] = DeviceReport(False, f"its probe failed: {exc}", fix)
-        return self._reports[spec.name]
+                report = DeviceReport(False, f"its probe failed: {exc}", getattr(exc, "fix", None))
+            self._reports[spec.name] = report
+        if spec.memory is None or not report.available:
+            return report
+        with blamed(f"device {spec.name!r}"):
+            return replace(report, memory=within(PROBE_SECONDS, spec.memory))
 
     def placements(self, request: Request, family: specs.ModelFamily, detected: Detected) -> Placements:
         """A device for each component, as the user named it or as the policy chooses."""
@@ -48,57 +52,49 @@ class Placer:
         able = {spec.name: spec for spec in self.registry.devices.values() if family.kind in spec.kinds}
         if wanted is not None:
             self.registry.devices.find(wanted)
-            check_known(f"device for {family.kind} components", [wanted], able)
-            if not (report := self.report(able[wanted])).available:
-                raise Unavailable(f"device {wanted!r}: {report.detail}", fix=report.fix)
-            able = {wanted: able[wanted]}
+            check_known(f"device for {family.kind} components", [wanted, *request.fallback], able)
+            able = {name: able[name] for name in (wanted, *request.fallback)}
         reports = {device: self.report(spec) for device, spec in able.items()}
-        usable = {device: report for device, report in reports.items() if report.available}
-        asked = PlacementRequest(name, family.kind, count, wanted)
+        there = [device for device, report in reports.items() if report.available]
+        usable = {device: reports[device] for device in (there[:1] if wanted else there)}
+        asked = PlacementRequest(name, family.kind, count, next(iter(usable), None) if wanted else None)
         with blamed("the hook choose_device"):
             choice = self.hook.choose_device(request=asked, devices=usable)
         if choice is None or choice.device not in usable:
             raise _nowhere(family, reports)
-        return _with_dtype(choice, request.dtype, usable[choice.device])
+        dtype = request.dtype or choice.dtype
+        check_known(f"dtype on {choice.device}", [dtype] if dtype else [], usable[choice.device].dtypes)
+        return Placement(choice.device, dtype)
 
-    def quantizers(self, request: Request, detected: Detected) -> specs.Quantizers:
-        """The quantizer and scheme of each component that has one."""
+    def quantizers(self, request: Request, detected: Detected, placed: Placements) -> specs.Quantizers:
+        """The quantizer and scheme of each component that has one, or is stored so."""
         check_known("component to quantize", request.quantize, detected.components)
-        return {part: self._quantizer(part, value) for part, value in request.quantize.items()}
+        for part in request.quantize.keys() & detected.quantized.keys():
+            check_known(f"quantizer for {part}", [request.quantize[part]], [detected.quantized[part]])
+        wanted = {**request.quantize, **detected.quantized}
+        return {part: self._quantizer(part, value, placed[part].device) for part, value in wanted.items()}
 
-    def _quantizer(self, part: str, value: str) -> tuple[specs.QuantizerSpec, str]:
+    def _quantizer(self, part: str, value: str, device: str) -> tuple[specs.QuantizerSpec, str]:
         name, _, scheme = value.partition(":")
         spec = self.registry.quantizers.find(name)
         scheme = scheme or spec.schemes[0]
         check_known(f"scheme of {name}", [scheme], spec.schemes)
         check_known(f"part for {name}", [part] if "*" not in spec.parts else [], spec.parts)
+        check_known(f"device for {name}:{scheme}", [device], spec.devices.get(scheme, {device}))
         for requirement in spec.requires:
             if problem := clash(requirement):
                 raise Unavailable(f"{name} {problem}", fix=f"pip install '{requirement}'")
         return spec, scheme
 
-    def memory(self, placed: Placements, detected: Detected, optimizers: Optimizers) -> Mapping[str, int]:
-        """Bytes of weights each device will hold; `Unavailable` when they are more than it has."""
-        needed: dict[str, int] = {}
-        for part, place in placed.items():
-            dtype = place.dtype or self._reports[place.device].dtypes[0]
-            size = detected.components[part] * BYTES.get(dtype, 4)
-            for optimizer in optimizers:
-                if optimizer.parts & {part, "*"}:
-                    with blamed(f"optimizer {optimizer.name!r}"):
-                        size = optimizer.estimate(size)
-            needed[place.device] = needed.get(place.device, 0) + size
-        for device, size in needed.items():
-            total = self._reports[device].memory.total
-            if total is not None and size > total:
-                raise Unavailable(f"the weights take {size >> 20} MiB, {device!r} has {total >> 20} MiB")
-        return needed
-
-
-def _with_dtype(choice: Placement, dtype: str | None, report: DeviceReport) -> Placement:
-    wanted = dtype or choice.dtype
-    check_known(f"dtype on {choice.device}", [wanted] if wanted else [], report.dtypes)
-    return Placement(choice.device, wanted)
+    def optimizer(self, text: str, detected: Detected) -> specs.OptimizerSpec:
+        """The optimizer that `name` or `component=name` asks for, for that component alone."""
+        part, _, name = text.rpartition("=")
+        spec = self.registry.optimizers.find(name)
+        if not part:
+            return spec
+        check_known("component to optimize", [part], detected.components)
+        check_known(f"part for {name}", [part] if "*" not in spec.parts else [], spec.parts)
+        return replace(spec, parts=frozenset({part}))
 
 
 def _nowhere(family: specs.ModelFamily, reports: Mapping[str, DeviceReport]) -> LatentryError:

@@ -20,9 +20,11 @@ Parsed = Mapping[tuple[str, str], Options]
 class Plan:
     """Nothing in it can still be wrong on the user's side, except what is inside input files.
 
-    `options` holds the parsed options of every part of the plan, see `options_for`; `memory` the estimated
-    bytes of weights on each device; `quantizers` a (spec, scheme) by component; `config` the host's folders
-    and limits; `further` the plans that the task and its stages work by beside this one, by their names.
+    `options` holds the parsed options of every part of the plan, see `options_for`; `quantizers` a (spec,
+    scheme) by component; `config` the host's folders and limits; `further` the plans that the task and its
+    stages work by beside this one, by their names. `memory` is the estimated peak of bytes on each device,
+    where a plugin estimates it, and `notes` says in words what plugins changed. An optimizer in a plan may
+    have fewer `parts` than the one that its plugin gave.
     """
 
     request: Request
@@ -41,7 +43,8 @@ class Plan:
     options: Parsed
     quantizers: specs.Quantizers
     optimizers: tuple[specs.OptimizerSpec, ...]
-    memory: Mapping[str, int]
+    memory: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     config: Config = field(default_factory=Config)
     further: Mapping[str, "Plan | None"] = field(default_factory=dict)
 
@@ -64,9 +67,14 @@ class Plan:
     def placement_key(self) -> Hashable:
         """Equal for two plans that keep components in the same way."""
         places = sorted((part, place.device, place.dtype or "") for part, place in self.placements.items())
-        options = [(name, value.model_dump_json()) for (kind, name), value in self.options.items()
-                   if kind == "DeviceSpec"]  # fmt: skip
-        return (tuple(places), tuple(spec.name for spec in self.optimizers), tuple(sorted(options)))
+        options = [(*part, value.model_dump_json()) for part, value in self.options.items()
+                   if part[0] in ("DeviceSpec", "OptimizerSpec")]  # fmt: skip
+        return (tuple(places), tuple(self.optimized()), tuple(sorted(options)))
+
+    def optimized(self) -> list[str]:
+        """Every application of an optimizer as `component=name`, in order."""
+        return [f"{part}={spec.name}" for spec in self.optimizers for part in self.placements
+                if spec.parts & {part, "*"}]  # fmt: skip
 
     def applied(self) -> Mapping[str, Any]:
         """What will be done, JSON-able: every choice, the user's and the planner's."""
@@ -75,19 +83,14 @@ class Plan:
         return {
             "task": self.task.name,
             "model": {"name": model, "family": self.family.name, "variant": variant},
-            "sampler": self.sampler.name,
-            "scheduler": self.scheduler.name,
-            "steps": len(self.sigmas) - 1,
-            "guidance": self.request.guidance,
-            "seeds": list(self.seeds),
-            "size": list(self.size),
+            "sampler": self.sampler.name, "scheduler": self.scheduler.name, "steps": len(self.sigmas) - 1,
+            "guidance": self.request.guidance, "seeds": [*self.seeds], "size": [*self.size],
             "format": self.format,
             "placements": {part: place.device for part, place in self.placements.items()},
             "quantizers": {part: f"{spec.name}:{scheme}" for part, (spec, scheme) in self.quantizers.items()},
-            "optimizers": [spec.name for spec in self.optimizers],
+            "optimizers": self.optimized(), "memory": {**self.memory}, "notes": [*self.notes],
             "options": {name: value.model_dump(mode="json") for name, value in options.items()},
-            "memory": dict(self.memory),
-        }
+        }  # fmt: skip
 
 
 def owner(part: specs.Spec) -> tuple[str, str]:

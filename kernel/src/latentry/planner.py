@@ -20,8 +20,6 @@ from latentry.registry import Registry
 from latentry.request import MAX_SEED, Options, Request, parsed
 from latentry.types import Detected, ModelRange
 
-FROM_THE_START = frozenset({JOB.name, SIZE.name, SEEDS.name, SIGMAS.name})
-
 
 @dataclass(frozen=True)
 class Planner:
@@ -43,21 +41,27 @@ class Planner:
         scheduler = self.registry.schedulers.find(request.scheduler or detected.scheduler)
         _check_fit(detected, sampler, scheduler)
         placements = self.placer.placements(request, family, detected)
-        optimizers = tuple(map(self.registry.optimizers.find, request.optimizers))
-        devices = [self.registry.devices[name] for name in {place.device for place in placements.values()}]
-        options = self._options(request, [task, *dict.fromkeys(stages), sampler, scheduler, *devices])
+        optimizers = tuple(self.placer.optimizer(text, detected) for text in request.optimizers)
+        used = {place.device for place in placements.values()}
+        parts = [task, *dict.fromkeys(stages), sampler, scheduler, *map(self.registry.devices.find, used)]
+        options = self._options(request, [*parts, *{spec.name: spec for spec in optimizers}.values()])
         plan = Plan(
             request=request, task=task, stages=stages, family=family, header=header, detected=detected,
             placements=placements, sampler=sampler, scheduler=scheduler,
             sigmas=_sigmas(scheduler, request.steps, detected.model_range, options[owner(scheduler)]),
             seeds=_seeds(request), size=self._size(request, detected), format=_format(task, request),
-            quantizers=self.placer.quantizers(request, detected), optimizers=optimizers, options=options,
-            memory=self.placer.memory(placements, detected, optimizers), config=self.config,
+            quantizers=self.placer.quantizers(request, detected, placements), optimizers=optimizers,
+            options=options, config=self.config,
         )  # fmt: skip
         with blamed(f"planning task {task.name!r}"):
             task.check(request, options[owner(task)])
             further = {part.name: part.further(plan, self.plan) for part in (task, *stages)}
-        return replace(plan, further=further)
+            plan = replace(plan, further=further)
+        devices = map(self.registry.devices.find, {*used, *request.fallback})
+        found = {spec.name: self.placer.report(spec) for spec in devices}
+        with blamed("the hook fit_memory"):
+            plan = self.hook.fit_memory(plan=plan, optimizers=self.registry.optimizers, devices=found) or plan
+        return plan
 
     def models(self) -> list[specs.ModelEntry]:
         """The models that can be asked for by name."""
@@ -85,7 +89,7 @@ class Planner:
     def _stages(self, task: specs.TaskSpec, family: specs.ModelFamily) -> tuple[specs.StageSpec, ...]:
         absent = {name for name in task.stages if name[-1] == "?" and name[:-1] not in self.registry.stages}
         stages = tuple(self._stage(name, task, family) for name in task.stages if name not in absent)
-        given = set(FROM_THE_START)
+        given = {JOB.name, SIZE.name, SEEDS.name, SIGMAS.name}  # there from the start
         for stage in stages:
             if missing := [key.name for key in stage.needs if key.name not in given]:
                 raise PluginError(f"task {task.name!r}: nothing before {stage.name!r} gives {missing[0]!r}")
@@ -95,8 +99,7 @@ class Planner:
     def _stage(self, name: str, task: specs.TaskSpec, family: specs.ModelFamily) -> specs.StageSpec:
         if not name.startswith("@"):
             return self.registry.stages.find(name.removesuffix("?"))
-        role = name[1:]
-        if role not in family.roles:
+        if (role := name[1:]) not in family.roles:
             raise InvalidRequest(f"{family.name!r} models cannot do {role}, which {task.name!r} needs")
         return self.registry.stages.find(family.roles[role])
 
@@ -113,7 +116,8 @@ class Planner:
 
     def _options(self, request: Request, parts: Sequence[specs.Configurable]) -> Parsed:
         configurable = [part.name for part in parts if part.options.model_fields]
-        check_known("owner of options", request.options, configurable)
+        perhaps = self.registry.optimizers if request.memory == "auto" else ()
+        check_known("owner of options", request.options, [*configurable, *perhaps])
         if shared := {name for name in configurable if configurable.count(name) > 1}:
             raise PluginError(f"two parts of the job both take options as {min(shared)!r}")
         return {owner(part): self._parsed(request, part) for part in parts}

@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -78,7 +78,9 @@ class Request(Options):
     dtype: Name | None = Field(None, description="Number type of the weights; else the device's choice")
     place: Pairs = Field({}, description="component=device, or *=device for all")
     quantize: Pairs = Field({}, description="component=quantizer:scheme")
-    optimizers: tuple[str, ...] = Field((), max_length=64, description="Savers of memory or time, in order")
+    optimizers: tuple[str, ...] = Field((), max_length=64, description="In order: name, or component=name")
+    memory: Literal["auto", "off"] = Field("auto", description="Whether more may be added to fit the memory")
+    fallback: tuple[Name, ...] = Field((), max_length=64, description="Devices for what others cannot hold")
     inputs: Mapping[str, Any] = Field({}, max_length=64, description="Paths, bytes or PIL images, by name")
     options: Mapping[str, Mapping[str, Any]] = Field({}, max_length=256, description="Options by owner")
 
@@ -122,10 +124,9 @@ class Artifact:
         return Image.open(io.BytesIO(self.data))
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the file whole or not at all; `OutputExists` unless `overwrite`."""
-        from latentry.files import write_whole
-
-        write_whole(path, self.data, overwrite=overwrite)
+        """Write the file; `FileExistsError` unless `overwrite`."""
+        with path.open("wb" if overwrite else "xb") as file:
+            file.write(self.data)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Residents:
         spec = self.registry.devices[name]
         options = plan.options_for(spec)
         if name in self._devices and self._devices[name][0] != options:
-            self._unplace()
+            self.unplace()
             self._devices.pop(name)[1].close()
         if name not in self._devices:
             self._devices[name] = options, spec.open(options)
@@ -43,7 +43,7 @@ class Residents:
             self._model_key = key
             loaded()
         if plan.placement_key() != self._placement_key:
-            self._unplace()
+            self.unplace()
             self._place(plan)
         return self._placed
 
@@ -55,22 +55,24 @@ class Residents:
                 device = self.device(where.device, plan)
                 for optimizer in plan.optimizers:
                     if optimizer.parts & {name, "*"}:
-                        component, undo = optimizer.apply(component, device)
+                        options = dict(plan.options_for(optimizer))
+                        component, undo = optimizer.apply(component, device, **options)
                         self._undos.callback(undo)
                 placed[name] = device.place(component, where.dtype)
                 self._undos.callback(placed[name].close)
         except BaseException:
-            self._unplace()
+            self.unplace()
             raise
         self._placed, self._placement_key = placed, plan.placement_key()
 
-    def _unplace(self) -> None:
+    def unplace(self) -> None:
+        """Take all components from their devices; the next job places them again."""
         self._placed, self._placement_key = {}, None
         self._undos.close()
 
     def _unload(self) -> None:
         self._components, self._model_key = {}, None
-        self._unplace()
+        self.unplace()
 
     def close(self) -> None:
         """Give back models, then devices: every one, even if another raises."""

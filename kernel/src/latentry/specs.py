@@ -10,7 +10,7 @@ from latentry.errors import PluginError, shown
 from latentry.header import ModelHeader
 from latentry.request import Options, Request, Result
 from latentry.state import Key, State
-from latentry.types import Component, Detected, Device, DeviceReport, Undo
+from latentry.types import Component, Detected, Device, DeviceReport, Footprint, Memory, Undo, Work
 
 if TYPE_CHECKING:
     from latentry.host import Host
@@ -53,11 +53,14 @@ class DeviceSpec(Configurable):
     """A place where components of the given `kinds` run.
 
     `probe()` looks at the machine, quickly and without heavy imports; `open(options)` gives the device.
+    `memory()`, quick and light too, says what it has now, whenever a job is planned; what this process
+    holds there already counts as free. Without it, what the probe found stands.
     """
 
     probe: Callable[[], DeviceReport]
     open: Callable[[Options], Device]
     kinds: frozenset[str] = frozenset({"torch"})
+    memory: Callable[[], Memory] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +95,21 @@ class SamplerSpec(Configurable):
 
 
 @dataclass(frozen=True, eq=False)
-class OptimizerSpec(Spec):
+class OptimizerSpec(Configurable):
     """A memory or speed technique for components named in `parts` ("*" for any).
 
-    `estimate(bytes)` is what a component of so many bytes then keeps on its device; `apply(component,
-    device)` gives the changed component and its undo, which the host calls before the component is used
-    without it.
+    `estimate(footprint, work, **declared options)` is the footprint of such a component with it;
+    `apply(component, device, **declared options)` gives the changed component and its undo, which the host
+    calls before the component is used without it.
+    `rung` is its place on the ladder that `memory="auto"` climbs while a job does not fit: lower is cheaper.
+    Without one it is used only where it is named. `error` bounds the relative distance of results, in L2.
     """
 
     parts: frozenset[str]
-    estimate: Callable[[int], int]
-    apply: Callable[[Component, Device], tuple[Component, Undo]]
+    estimate: Callable[..., Footprint]
+    apply: Callable[..., tuple[Component, Undo]]
+    rung: int | None = field(default=None, kw_only=True)
+    error: float = field(default=1e-4, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +117,19 @@ class QuantizerSpec(Spec):
     """Fewer bits for the weights of components named in `parts`, by one of `schemes`.
 
     `requires` lists what must be installed, as "torchao>=0.9"; `apply(component, scheme)` gives the new
-    component.
+    component, or fills one that is `stored` quantized. By scheme: `bits` is what one weight then takes,
+    scales included, `errors` bounds the relative distance of results in L2, and `devices` names those that
+    run it. A scheme without an entry counts as the weights did, promises 0.05 at 8 bits and 0.35 below, and
+    runs everywhere.
     """
 
     schemes: tuple[str, ...]
     parts: frozenset[str]
     apply: Callable[[Component, str], Component]
     requires: tuple[str, ...] = ()
+    bits: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    errors: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    devices: Mapping[str, frozenset[str]] = field(default_factory=dict, kw_only=True)
 
 
 Quantizers = Mapping[str, tuple[QuantizerSpec, str]]
@@ -169,12 +182,16 @@ class ModelFamily(Spec):
     `detect(header)` reads headers only; `load(header, detected)` gives the components, on the CPU;
     `roles` maps encode_prompt, encode_image, noise, denoise, decode … to names of stages; `kind` is the kind
     of its components, for the devices that run it.
+    `work(plan, part)` is the largest call of a component in a job; `bytes` in it is not yet known.
+    `activations(detected, work)` is how many values, beside the weights, such a call holds at its peak.
     """
 
     detect: Callable[[ModelHeader], Detected | None]
     load: Callable[[ModelHeader, Detected], Mapping[str, Component]]
     roles: Mapping[str, str]
     kind: str = "torch"
+    work: Callable[["Plan", str], Work] = lambda plan, part: Work(part, plan.size, plan.request.batch)
+    activations: Callable[[Detected, Work], int] = lambda _detected, _work: 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,11 +32,9 @@ class State:
         return State(MappingProxyType({**self._entries, key.name: value}))
 
     def __getitem__(self, key: Key[T]) -> T:
-        try:
-            value: T = self._entries[key.name]
-        except KeyError:
-            fix = "declare it in the stage's `needs`"
-            raise PluginError(f"no stage gave {key.name!r}", fix=fix) from None
+        if key.name not in self._entries:
+            raise PluginError(f"no stage gave {key.name!r}", fix="declare it in the stage's `needs`")
+        value: T = self._entries[key.name]
         return value
 
     @overload

@@ -74,6 +74,33 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """Bytes that a component takes on its device.
+
+    `kept` stays there between calls; `passing` is what a call takes beside that at its peak: activations, and
+    weights that come for the call alone; `largest` is the largest of its blocks that offloading moves as one.
+    """
+
+    kept: int
+    passing: int = 0
+    largest: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call of the component `part` is asked to do.
+
+    `size` is the pictures' (width, height) in pixels, `count` how many rows go in at once (guidance doubles
+    them), `bytes` what one value takes in the type that the component computes in.
+    """
+
+    part: str
+    size: tuple[int, int]
+    count: int = 1
+    bytes: int = 4
+
+
+@dataclass(frozen=True)
 class DeviceReport:
     """What a probe found: whether the device can be used, what it can do, or what to install.
 
@@ -88,13 +115,18 @@ class DeviceReport:
     rank: int = 0
 
 
+Reports = Mapping[str, DeviceReport]
+"""What was found of each device, by its name."""
+
+
 @dataclass(frozen=True)
 class Component:
     """One part of a model, not yet placed.
 
     `module` is called with positional arrays and gives an array or a tuple of them; `example()` makes such
     arguments, for engines that trace; `digest()` is a content hash of weights and configuration;
-    `managed` says that an optimizer moves the weights, so a device leaves them where they are.
+    `managed` says that an optimizer moves the weights, so a device leaves them where they are; `stored()`
+    gives a quantized checkpoint's tensors by the module's own names, where the module is without them.
     """
 
     name: str
@@ -103,6 +135,7 @@ class Component:
     example: Callable[[], tuple[Any, ...]]
     digest: Callable[[], str]
     managed: bool = False
+    stored: Callable[[], Mapping[str, Any]] | None = None
 
 
 class Placed(Protocol):
@@ -171,10 +204,11 @@ class TensorInfo:
 class Detected:
     """What a family read from a checkpoint's header.
 
-    `components` maps each component to its parameter count; `size` is the model's native (width, height)
-    in pixels and `multiple` what both must be divisible by; `features` are words that stages and
-    samplers ask for ("inpaint": the denoiser takes the mask itself; "unguided": the family gives UNGUIDED);
-    `details` is the family's own.
+    `components` maps each component to its parameter count, `largest` to that of its largest block, which
+    offloading moves as one, and `quantized` to the "quantizer:scheme" that it is stored by, if any; `size` is
+    the model's native (width, height) in pixels and `multiple` what both must be divisible by; `features` are
+    words that stages and samplers ask for ("inpaint": the denoiser takes the mask itself; "unguided": the
+    family gives UNGUIDED); `details` is the family's own.
     """
 
     variant: str
@@ -184,5 +218,7 @@ class Detected:
     multiple: int
     sampler: str = "euler"
     scheduler: str = "normal"
+    quantized: Mapping[str, str] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
+    largest: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from latentry.errors import InvalidRequest, OutputExists, shown
+from latentry.errors import InvalidRequest, shown
 from latentry.host import Host
 from latentry.request import Request, Result, parsed
 from latentry.specs import StageSpec, TaskSpec
 from latentry_cli.console import progress_bar, quiet_stdout, show_json
 from latentry_cli.flags import flag, is_mapping, pairs
+from latentry_sdk.files import OutputExists, write_whole
 
 CORE = [
     name for name in Request.model_fields if name not in ("task", "prompt", "inputs", "options", "format")
@@ -91,7 +92,7 @@ def _run(
     output = output or Path(f"{task.name}-{result.artifacts[0].seed}.{result.applied['format']}")
     paths = _paths(output, len(result.artifacts))
     for path, artifact in zip(paths, result.artifacts, strict=True):
-        artifact.save(path, overwrite=values["force"])
+        write_whole(path, artifact.data, overwrite=values["force"])
     _show(result, paths, as_json=values["as_json"])
 
 

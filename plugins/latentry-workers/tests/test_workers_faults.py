@@ -11,8 +11,8 @@ import pytest
 
 from latentry import Request
 from latentry.errors import InvalidInput, PluginError
-from latentry_sdk import StageStarted, Stepped
-from latentry_sdk.queue import OutOfMemory, WorkerDied
+from latentry_sdk import OutOfMemory, StageStarted, Stepped
+from latentry_sdk.queue import WorkerDied
 
 if TYPE_CHECKING:
     from conftest import Workshop

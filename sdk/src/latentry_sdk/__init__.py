@@ -9,23 +9,13 @@ from latentry.errors import (
     InvalidModel,
     InvalidRequest,
     LatentryError,
+    OutOfMemory,
     PluginError,
     Unavailable,
     UnknownName,
     UserError,
 )
-from latentry.events import (
-    Done,
-    Event,
-    Failed,
-    ImageReady,
-    ModelLoaded,
-    Queued,
-    StageStarted,
-    Started,
-    Stepped,
-)
-from latentry.files import write_whole
+from latentry.events import Done, Event, Failed, ModelLoaded, Queued, StageStarted, Started, Stepped
 from latentry.header import ModelHeader, read_config, read_header
 from latentry.hooks import hookimpl
 from latentry.host import Host
@@ -73,6 +63,7 @@ from latentry.types import (
     Detected,
     Device,
     DeviceReport,
+    Footprint,
     Memory,
     ModelRange,
     Noise,
@@ -82,11 +73,13 @@ from latentry.types import (
     PlacementRequest,
     TensorInfo,
     Undo,
+    Work,
     X,
 )
+from latentry_sdk.files import OutputExists, write_whole
 from latentry_sdk.keys import CONDITIONING, IMAGES, INPUTS, KNOWN, MASK, MASK_LATENTS, MASKED_LATENTS, SOURCE
 from latentry_sdk.levels import sigma_at, timestep_at
-from latentry_sdk.previews import Preview, Previewed
+from latentry_sdk.previews import ImageReady, Preview, Previewed
 from latentry_sdk.prompts import PROMPTS, Chunk, Prompt, Prompts, Span, TimedPrompt, Timeline
 
 __all__ = [
@@ -128,6 +121,7 @@ __all__ = [
     "ExecutorSpec",
     "Failed",
     "Field",
+    "Footprint",
     "Host",
     "ImageReady",
     "InputSpec",
@@ -150,6 +144,8 @@ __all__ = [
     "OnStep",
     "OptimizerSpec",
     "Options",
+    "OutOfMemory",
+    "OutputExists",
     "Pixels",
     "Placed",
     "Placement",
@@ -186,6 +182,7 @@ __all__ = [
     "Undo",
     "UnknownName",
     "UserError",
+    "Work",
     "X",
     "hookimpl",
     "parsed",

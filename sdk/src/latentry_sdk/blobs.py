@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from latentry.errors import InvalidInput, OutputExists, shown
-from latentry.files import write_whole
+from latentry.errors import InvalidInput, shown
+from latentry_sdk.files import OutputExists, write_whole
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -48,6 +49,11 @@ class Blobs:
             return self.path(digest).read_bytes()
         except FileNotFoundError as exc:
             raise InvalidInput(f"there is no blob {digest}") from exc
+
+    def room(self) -> int:
+        """Bytes that are free on the folder's disk."""
+        there = next(path for path in (self._folder, *self._folder.parents) if path.exists())
+        return shutil.disk_usage(there).free
 
     def digests(self) -> Iterator[str]:
         """Every digest that is kept."""

@@ -1,8 +1,16 @@
-"""Small pictures of a job under way, as an event that any surface can show."""
+"""Pictures of a job under way, small or ready, as events that any surface can show."""
 
 from dataclasses import dataclass, field
 
 from latentry.events import Event
+
+
+@dataclass(frozen=True)
+class ImageReady(Event):
+    """Image number `index` of the job is made; its first is 0."""
+
+    index: int
+    seed: int
 
 
 @dataclass(frozen=True)

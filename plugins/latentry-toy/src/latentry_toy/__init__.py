@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,8 +15,10 @@ from latentry_sdk import (
     ModelEntry,
     ModelFamily,
     OptimizerSpec,
+    OutOfMemory,
     Placement,
     PlacementRequest,
+    Plan,
     QuantizerSpec,
     SamplerSpec,
     SchedulerSpec,
@@ -66,7 +69,7 @@ def register_samplers() -> Sequence[SamplerSpec]:
 @hookimpl
 def register_optimizers() -> Sequence[OptimizerSpec]:
     """Memory for time: pictures are painted once."""
-    return [OptimizerSpec("toy-remember", frozenset({"painter"}), lambda size: 2 * size, keeping.remember)]
+    return [OptimizerSpec("toy-remember", frozenset({"painter"}), keeping.twice, keeping.remember)]
 
 
 @hookimpl
@@ -155,6 +158,23 @@ def find_default_model(ref: str | None) -> Path | None:
 def choose_device(request: PlacementRequest, devices: Mapping[str, DeviceReport]) -> Placement | None:
     """Toy components stay on the toy."""
     return Placement("toy", "float64") if request.kind == "toy" and "toy" in devices else None
+
+
+@hookimpl(trylast=True)
+def fit_memory(plan: Plan) -> Plan | None:
+    """Count the toy's weights, 8 bytes each, where no other plugin estimates."""
+    if plan.family.name != "toy":
+        return None
+    return replace(plan, memory={"toy": 8 * sum(plan.detected.components.values())})
+
+
+@hookimpl(trylast=True)
+def retry_job(plan: Plan, error: OutOfMemory | MemoryError) -> Plan | None:
+    """Do without what remembers, and so takes memory."""
+    rest = tuple(spec for spec in plan.optimizers if spec.name != "toy-remember")
+    return (
+        None if rest == plan.optimizers else replace(plan, optimizers=rest, notes=(*plan.notes, str(error)))
+    )
 
 
 @hookimpl(wrapper=True)

@@ -17,17 +17,20 @@ from latentry_sdk import (
     Device,
     DeviceReport,
     Executor,
+    Footprint,
     Host,
     Job,
     JobRecord,
     Memory,
     Options,
     Placed,
+    PluginError,
     Request,
     Result,
     Unavailable,
     Undo,
     UserError,
+    Work,
 )
 from latentry_toy.grid import as_text
 from latentry_toy.painter import with_weights
@@ -35,18 +38,21 @@ from latentry_toy.painter import with_weights
 
 @dataclass
 class ToyPlaced:
-    """A component that runs in Python."""
+    """A component that runs in Python, until it is closed."""
 
-    call: Callable[..., Any]
+    call: Callable[..., Any] | None
     home: str = "toy"
     dtype: str = "float64"
 
     def __call__(self, *arrays: Any) -> Any:
         """What the component gives."""
+        if self.call is None:
+            raise PluginError("a closed component was called")
         return self.call(*arrays)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Let go of the component; may be called twice."""
+        self.call = None
 
 
 class ToyDevice:
@@ -78,6 +84,11 @@ def probe() -> DeviceReport:
 def open_device(_options: Options) -> Device:
     """The device."""
     return ToyDevice()
+
+
+def twice(footprint: Footprint, _work: Work) -> Footprint:
+    """What is kept, and as much again for the pictures."""
+    return replace(footprint, kept=2 * footprint.kept)
 
 
 def remember(component: Component, _device: Device) -> tuple[Component, Undo]:

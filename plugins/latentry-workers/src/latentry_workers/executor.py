@@ -6,8 +6,8 @@ import os
 import threading
 from collections.abc import Sequence
 
-from latentry_sdk import Host, Job, LatentryError, Result, Unavailable
-from latentry_sdk.queue import OutOfMemory, WorkerDied
+from latentry_sdk import Host, Job, LatentryError, OutOfMemory, Result, Unavailable
+from latentry_sdk.queue import WorkerDied
 from latentry_workers.channel import Unsendable
 from latentry_workers.messages import request_values
 from latentry_workers.options import options_of

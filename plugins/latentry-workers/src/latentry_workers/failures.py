@@ -4,8 +4,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentry_sdk import InvalidInput, LatentryError, PluginError, UserError
-from latentry_sdk.queue import OutOfMemory
+from latentry_sdk import InvalidInput, LatentryError, OutOfMemory, PluginError, UserError
 from latentry_workers.classes import known, name_of
 
 ALLOCATION_FAILED = ("can't allocate memory", "out of memory", "not enough memory")

@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from latentry_sdk import Executor, Host, Job, Result
+from latentry_sdk import Executor, Host, Job, Plan, Result
+from latentry_sdk.footprints import footprints, kept
 
 
 @dataclass
@@ -29,10 +30,10 @@ class WarmModels:
 
     def run(self, job: Job, model: str) -> Result:
         """Run the job; `model` is the same for jobs that can share loaded weights."""
-        kept = self._kept.pop(model, None)
-        self._make_room(job.plan.memory)
-        executor = kept.executor if kept else self._host.registry.executors["inline"].open(self._host)
-        self._kept[model] = _Kept(executor, job.plan.memory)
+        before, needed = self._kept.pop(model, None), weights(job.plan, self._host)
+        self._make_room(needed)
+        executor = before.executor if before else self._host.registry.executors["inline"].open(self._host)
+        self._kept[model] = _Kept(executor, needed)
         return executor.run(job)
 
     @property
@@ -57,3 +58,8 @@ class WarmModels:
             if total is None or taken + size > self._share * total:
                 return False
         return True
+
+
+def weights(plan: Plan, host: Host) -> Mapping[str, int]:
+    """Bytes that the plan's model keeps on each device between jobs."""
+    return kept(plan, footprints(plan, host.devices()))

@@ -4,7 +4,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from latentry.errors import OutputExists, Unavailable, shown
+from latentry.errors import Unavailable, UserError, shown
+
+
+class OutputExists(UserError):
+    """The file to be written is there already."""
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool = False) -> None:

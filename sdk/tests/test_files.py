@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from latentry.errors import OutputExists, Unavailable, UserError
-from latentry.files import write_whole
+from latentry.errors import Unavailable, UserError
 from latentry.request import Artifact
+from latentry_sdk.files import OutputExists, write_whole
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def test_a_place_that_cannot_be_is_a_users_mistake(tmp_path: Path, name: str) ->
 def test_an_artifact_saves_itself(tmp_path: Path) -> None:
     artifact = Artifact(b"P5", "image/x-portable-graymap", 1)
     artifact.save(tmp_path / "a.pgm")
-    with pytest.raises(OutputExists):
+    with pytest.raises(FileExistsError):
         artifact.save(tmp_path / "a.pgm")
     artifact.save(tmp_path / "a.pgm", overwrite=True)
     assert (tmp_path / "a.pgm").read_bytes() == b"P5"

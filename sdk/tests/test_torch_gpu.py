@@ -1,5 +1,7 @@
 """What CUDA, ROCm and XPU share, with a stand-in for `torch.cuda` that computes on the CPU."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -189,6 +191,43 @@ def test_recordings_of_one_component_share_their_memory(api):
     assert first is second
     assert third is fourth
     assert first is not third
+
+
+def test_a_thread_beside_a_job_begins_no_new_one_and_its_modes_end_with_the_last(api):
+    """A preview is decoded while a job runs, in which a stage has changed the module."""
+    seen = []
+
+    @contextmanager
+    def mode():
+        seen.append("in")
+        yield
+        seen.append("out")
+
+    def preview():
+        with job.activate():
+            assert api.current_stream().name == "stream 0"
+
+    gpu = Gpu(api, name="gpu", home="cpu", index=0, options=GraphOptions(graphs=2))
+    job, part = TorchDevice(gpu.place(DTYPES, mode)), component()
+    placed, arrays = job.place(part, None), part.example()
+    with job.activate():
+        before = placed(*arrays)[0]
+    with job.activate():
+        placed.module.linear.bias.data += 1
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(preview).result()
+        torch.testing.assert_close(placed(*arrays)[0], before + 1)
+        assert seen == ["in", "out", "in"]
+    assert seen == ["in", "out", "in", "out"]
+    assert [graph.replays for graph in api.graphs] == [1]
+
+
+def test_recording_leaves_other_threads_alone_and_is_on_a_stream_of_the_same_gpu(api):
+    gpu = Gpu(api, name="gpu", home="cpu", index=1, options=GraphOptions(graphs=2))
+    device = TorchDevice(gpu.place(DTYPES))
+    with device.activate():
+        device.place(component(), None)(*component().example())
+    assert "recorded on stream 1, thread_local" in api.notes
 
 
 @pytest.mark.parametrize("kernel", ["flash", "efficient", "cudnn", "math"])

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -45,6 +47,29 @@ class GraphOptions(GpuOptions):
 Mode = Callable[[], "AbstractContextManager[Any]"]
 
 
+class Outermost:
+    """A context of the whole process that several threads are in: the first begins it, the last ends it."""
+
+    def __init__(self, make: Mode) -> None:
+        self._make, self._lock, self._inside = make, Lock(), 0
+        self._stack = ExitStack()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Be in it."""
+        with self._lock:
+            if not self._inside:
+                self._stack.enter_context(self._make())
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._stack.close()
+
+
 class Gpu:
     """One GPU for torch: `api` is `torch.cuda` or `torch.xpu`, `home` torch's name of it, as "cuda:1"."""
 
@@ -62,7 +87,7 @@ class Gpu:
             memory=self.memory,
             wide="bfloat16" if "bfloat16" in dtypes else "float16",
             empty=self.empty,
-            context=lambda: self.running(modes),
+            context=partial(self._thread, Outermost(partial(self._job, modes))),
             shared=shared,
             channels_last=self._options.channels_last,
             calling=self.calling,
@@ -79,21 +104,6 @@ class Gpu:
         with self._api.device(self._index):
             self._api.empty_cache()
 
-    @contextmanager
-    def running(self, modes: tuple[Mode, ...]) -> Iterator[None]:
-        """This GPU is the current one, with its own stream, which begins after and ends before the former."""
-        self._jobs.begun += 1
-        with ExitStack() as stack:
-            stack.enter_context(self._api.device(self._index))
-            if self._stream is not None:
-                former = self._api.current_stream()
-                self._stream.wait_stream(former)
-                stack.callback(former.wait_stream, self._stream)
-                stack.enter_context(self._api.stream(self._stream))
-            for mode in modes:
-                stack.enter_context(mode())
-            yield
-
     def calling(self, module: "torch.nn.Module", component: Component) -> GraphCalls | None:
         """Calls by graphs where the options say so; weights that an optimizer moves have none."""
         most, name = getattr(self._options, "graphs", 0), f"{component.name} on {self._name}"
@@ -103,6 +113,26 @@ class Gpu:
             return None
         record = recorder(self._api, self._index)
         return GraphCalls(module, record, name=name, most=most, jobs=self._jobs)
+
+    @contextmanager
+    def _job(self, modes: tuple[Mode, ...]) -> Iterator[None]:
+        """What holds for the process while a job runs."""
+        self._jobs.begun += 1
+        with ExitStack() as stack:
+            for mode in modes:
+                stack.enter_context(mode())
+            yield
+
+    @contextmanager
+    def _thread(self, job: Outermost) -> Iterator[None]:
+        """This GPU is the thread's current one, with a stream that begins and ends within the former."""
+        with job(), self._api.device(self._index), ExitStack() as stack:
+            if self._stream is not None:
+                former = self._api.current_stream()
+                self._stream.wait_stream(former)
+                stack.callback(former.wait_stream, self._stream)
+                stack.enter_context(self._api.stream(self._stream))
+            yield
 
 
 def attention_mode(kernel: str) -> Mode:

@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from latentry_sdk.memory import says_memory
@@ -53,25 +54,29 @@ class GraphCalls:
         self._module, self._record = module, record
         self._name, self._most, self._jobs = name, most, jobs
         self._kept: OrderedDict[Hashable, Recording | None] = OrderedDict()
-        self._changed_in = -1
+        self._changed_in, self._lock = -1, Lock()
 
     def __call__(self, *arrays: "torch.Tensor") -> Any:
         """The module's answer."""
         if self._changed_in == self._jobs.begun:
             return self._module(*arrays)
-        key = tuple((array.shape, array.dtype) for array in arrays)
-        if key not in self._kept:
-            self._kept[key] = self._recorded(arrays)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return (self._kept[key] or self._module)(*arrays)
+        with self._lock:  # a recording has one place for its arguments
+            return (self._recording(arrays) or self._module)(*arrays)
 
     def given_away(self) -> None:
         """Record and replay nothing until the next job."""
         if self._changed_in != self._jobs.begun:
             log.info("%s runs without graphs in this job: a stage may change it", self._name)
         self._changed_in = self._jobs.begun
+
+    def _recording(self, arrays: Sequence["torch.Tensor"]) -> Recording | None:
+        key = tuple((array.shape, array.dtype) for array in arrays)
+        if key not in self._kept:
+            self._kept[key] = self._recorded(arrays)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def _recorded(self, arrays: Sequence["torch.Tensor"]) -> Recording | None:
         why = unrecordable(self._module)
@@ -102,25 +107,24 @@ def recorder(api: Any, index: int) -> Record:
 
     All recordings of a component share memory for what lives only during a call.
     """
-    pool = api.graph_pool_handle()
+    pool, side = api.graph_pool_handle(), api.Stream(device=index)
 
     def record(module: "torch.nn.Module", arrays: Sequence["torch.Tensor"]) -> Recording:
         import torch
 
         inputs = tuple(torch.empty_like(array).copy_(array) for array in arrays)
         with api.device(index):
-            warm_up(api, module, inputs)
+            warm_up(api, side, module, inputs)
             graph = api.CUDAGraph()
-            with api.graph(graph, pool=pool):
+            with api.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
                 answer = module(*inputs)
         return Recording(inputs, answer, graph.replay)
 
     return record
 
 
-def warm_up(api: Any, module: "torch.nn.Module", inputs: Sequence["torch.Tensor"]) -> None:
-    """Three calls on another stream, as recording asks for: they choose kernels and allocate work space."""
-    side = api.Stream()
+def warm_up(api: Any, side: Any, module: "torch.nn.Module", inputs: Sequence["torch.Tensor"]) -> None:
+    """Three calls on the stream `side`, as recording asks for: they choose kernels and take work space."""
     side.wait_stream(api.current_stream())
     with api.stream(side):
         for _ in range(3):

@@ -3,6 +3,7 @@
 Its graphs are real ones: they keep the operations of a call and do them again, on the same arrays.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,16 +22,23 @@ class FakeStream:
 
 
 @dataclass
-class FakeGraph:
-    """The operations of one call."""
+class Recorded:
+    """What became of one graph."""
 
-    operations: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)
     pool: object = None
     replays: int = 0
 
+
+@dataclass
+class FakeGraph:
+    """The operations of one call."""
+
+    recorded: Recorded
+    operations: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)
+
     def replay(self) -> None:
         """Do all again, and write each result over the former one."""
-        self.replays += 1
+        self.recorded.replays += 1
         for operation, arguments, named, former in self.operations:
             _write_over(former, operation(*arguments, **named))
 
@@ -42,8 +50,14 @@ class FakeGpu:
         self.count, self.capability, self.total, self.free = count, capability, total, total // 2
         self.reserved, self.allocated = 0, 0
         self.notes: list[str] = []
-        self.graphs: list[FakeGraph] = []
-        self._current, self._recording = FakeStream("default", self.notes), False
+        self.graphs: list[Recorded] = []
+        self._default, self._recording = FakeStream("default", self.notes), False
+        self._threads = threading.local()
+
+    def stand_in(self, module: Any, patch: Any) -> None:
+        """Take the place of what it has in `module`, `torch.cuda` say, as long as pytest's `patch` lasts."""
+        for name in (name for name in dir(type(self)) if name != "stand_in" and not name.startswith("_")):
+            patch.setattr(module, name, getattr(self, name), raising=False)
 
     def is_available(self) -> bool:
         """Whether there is any."""
@@ -80,20 +94,20 @@ class FakeGpu:
         yield
         self.notes.append(f"off {index}")
 
-    def Stream(self, device: int | None = None) -> FakeStream:  # noqa: N802
+    def Stream(self, device: int) -> FakeStream:  # noqa: N802
         """A stream named after its device."""
-        return FakeStream("side" if device is None else f"stream {device}", self.notes)
+        return FakeStream(f"stream {device}", self.notes)
 
     def current_stream(self) -> FakeStream:
         """The stream in use."""
-        return self._current
+        return getattr(self._threads, "stream", self._default)
 
     @contextmanager
     def stream(self, stream: FakeStream) -> Iterator[None]:
         """Use a stream."""
-        self._current, former = stream, self._current
+        former, self._threads.stream = self.current_stream(), stream
         yield
-        self._current = former
+        self._threads.stream = former
 
     def graph_pool_handle(self) -> object:
         """A name for memory that graphs share."""
@@ -101,13 +115,16 @@ class FakeGpu:
 
     def CUDAGraph(self) -> FakeGraph:  # noqa: N802
         """An empty graph."""
-        self.graphs.append(FakeGraph())
-        return self.graphs[-1]
+        self.graphs.append(Recorded())
+        return FakeGraph(self.graphs[-1])
 
     @contextmanager
-    def graph(self, graph: FakeGraph, *, pool: object) -> Iterator[None]:
+    def graph(
+        self, graph: FakeGraph, *, pool: object, stream: FakeStream, capture_error_mode: str
+    ) -> Iterator[None]:
         """Keep the operations of what runs in here."""
-        graph.pool, self._recording = pool, True
+        self.notes.append(f"recorded on {stream.name}, {capture_error_mode}")
+        graph.recorded.pool, self._recording = pool, True
         try:
             with _noting(graph.operations):
                 yield

@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from latentry_openvino import keeping
-from latentry_openvino.calling import Engine, OpenVinoComponent
-from latentry_openvino.conversion import Converted, convert
-from latentry_openvino.engine import PRECISIONS, OpenVinoOptions, system_memory
+from latentry_openvino.calling import CompiledModel
+from latentry_openvino.conversion import MADE_WITH, MODEL, tracer, write
+from latentry_openvino.engine import PRECISIONS, OpenVinoOptions
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Memory, Unavailable
+from latentry_sdk.engines import (
+    Converted,
+    EngineComponent,
+    convert,
+    entry,
+    keep,
+    load,
+    refuse_managed,
+    system_memory,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,23 +36,19 @@ class OpenVinoDevice:
         self._core = load_openvino().Core()
         self._check_target()
 
-    def place(self, component: Component, dtype: str | None) -> OpenVinoComponent:
+    def place(self, component: Component, dtype: str | None) -> EngineComponent:
         """The converted component, from the disk where it was converted before.
 
         Its torch module is kept only to convert it again for arguments that one graph cannot take.
         """
         precision = self._precision(dtype)
-        if component.managed:
-            raise Unavailable(
-                f"an optimizer moves the weights of {component.name}, which openvino would not see",
-                fix="leave the optimizer out or place the component elsewhere",
-            )
+        refuse_managed(component, "openvino")
 
-        def build(arrays: Sequence["Tensor"]) -> Engine:
+        def build(arrays: Sequence["Tensor"]) -> CompiledModel:
             return self._engine(component, arrays, precision)
 
         chosen = next(name for name, hint in PRECISIONS.items() if hint == precision)
-        return OpenVinoComponent(build, build(component.example()), chosen)
+        return EngineComponent(build, build(component.example()), device="openvino", dtype=chosen)
 
     def activate(self) -> AbstractContextManager[None]:
         """No autograd in the stages around the engine."""
@@ -59,23 +64,27 @@ class OpenVinoDevice:
     def close(self) -> None:
         """Nothing is held beyond the placed components."""
 
-    def _engine(self, component: Component, arrays: Sequence["Tensor"], precision: str) -> Engine:
-        def compiled(converted: Converted) -> Engine:
+    def _engine(self, component: Component, arrays: Sequence["Tensor"], precision: str) -> CompiledModel:
+        def compiled(converted: Converted) -> CompiledModel:
             return self._compile(converted, precision)
 
-        folder = self._options.cache / keeping.entry(component, arrays)
-        if kept := keeping.load(folder, self._core):
+        folder = self._options.cache / entry(component, arrays, *MADE_WITH)
+        if kept := load(folder, lambda place: self._core.read_model(place / MODEL)):
             return compiled(kept)
-        converted = convert(component, arrays, compiled, LIMITS[precision])
-        keeping.keep(converted, folder)
+        converted = convert(
+            component, arrays, trace=tracer(component.name), build=compiled, limit=LIMITS[precision]
+        )
+        keep(converted, folder, write)
         return compiled(converted)
 
-    def _compile(self, converted: Converted, precision: str) -> Engine:
+    def _compile(self, converted: Converted, precision: str) -> CompiledModel:
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
         if self._options.threads:
             hints["INFERENCE_NUM_THREADS"] = self._options.threads
         try:
-            return Engine(self._core.compile_model(converted.model, self._options.target, hints), converted)
+            return CompiledModel(
+                self._core.compile_model(converted.model, self._options.target, hints), converted
+            )
         except RuntimeError as exc:
             reason = " ".join(str(exc).split())[:200]
             raise Unavailable(

@@ -1,13 +1,13 @@
 """What the OpenVINO device can be told, and whether it is installed; imports nothing heavy."""
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_cache_path
 
-from latentry_sdk import Count, DeviceReport, Field, Memory, Options
+from latentry_sdk import Count, DeviceReport, Field, Options
+from latentry_sdk.engines import installed, system_memory
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 RANK = 5  # below the processor's 10: OpenVINO is used where it is asked for
@@ -35,19 +35,3 @@ def probe() -> DeviceReport:
             return DeviceReport(False, f"{name} is not installed", fix=f"pip install {name}", rank=RANK)
     detail = f"OpenVINO {installed('openvino')}"
     return DeviceReport(True, detail, dtypes=tuple(PRECISIONS), memory=system_memory(), rank=RANK)
-
-
-def installed(name: str) -> str:
-    """The version of a distribution, from its metadata."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "of unknown version"
-
-
-def system_memory() -> Memory:
-    """What the system has, and what it could give without swapping."""
-    import psutil
-
-    found = psutil.virtual_memory()
-    return Memory(total=int(found.total), free=int(found.available))

@@ -45,6 +45,9 @@ class Driver:
     def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
         return index
 
+    def nvmlDeviceGetHandleByUUID(self, name):  # noqa: N802
+        return name
+
     def nvmlDeviceGetUUID(self, handle):  # noqa: N802
         return NAMES[handle]
 
@@ -98,6 +101,7 @@ def test_each_card_is_told_with_its_memory_and_types_and_the_driver_is_let_go_of
         ("GPU-aa,0", []),  # it begins two names
         ("-1", []),
         ("", []),
+        ("MIG-dddd,0", ["MIG-dddd"]),
     ],
 )
 def test_what_is_hidden_from_cuda_is_not_there(machine, visible, names):
@@ -151,7 +155,12 @@ def test_without_a_driver_that_is_said_and_the_wrong_build_too(machine):
         "NVIDIA's driver is not there (NVML Shared Library Not Found); "
         "the installed torch 2.13.0+cpu was built for the CPU"
     )
-    assert report.fix == "install NVIDIA's driver"
+    assert report.fix == (
+        "install NVIDIA's driver, then "
+        "pip install --force-reinstall torch -i https://download.pytorch.org/whl/cu130"
+    )
+    machine(there=False)
+    assert probing.probe(0).fix == "install NVIDIA's driver"
 
 
 def test_what_torch_holds_in_this_process_counts_as_free(machine, monkeypatch):

@@ -1,11 +1,11 @@
 """NVIDIA GPUs as Latentry devices, one for each."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from latentry_cuda.options import CudaOptions
-from latentry_cuda.probing import expected, free_memory, name_of, probe
+from latentry_cuda.probing import expected, free_memory, probe
 from latentry_sdk import Device, DeviceSpec, Options, hookimpl
+from latentry_sdk.gpus import one_for_each
 
 
 def open_cuda(index: int, options: Options) -> Device:
@@ -18,15 +18,6 @@ def open_cuda(index: int, options: Options) -> Device:
 @hookimpl
 def register_devices() -> Sequence[DeviceSpec]:
     """The device `cuda`, also called `cuda:0`, and `cuda-1`, also called `cuda:1`, and so on."""
-    return [
-        DeviceSpec(
-            name_of(index),
-            partial(probe, index),
-            partial(open_cuda, index),
-            memory=partial(free_memory, index),
-            options=CudaOptions,
-            aliases=(f"cuda:{index}",),
-            description=f"NVIDIA GPU {index}, with torch",
-        )
-        for index in range(max(1, expected()))
-    ]
+    return one_for_each(
+        expected(), "cuda", "NVIDIA", probe=probe, open=open_cuda, memory=free_memory, options=CudaOptions
+    )

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from latentry_cuda.options import CudaOptions
-from latentry_cuda.probing import dtypes_of, name_of
+from latentry_cuda.probing import dtypes_of
 from latentry_sdk import Unavailable
+from latentry_sdk.gpus import name_of
 from latentry_sdk.torch_device import TorchDevice, TorchPlace
 from latentry_sdk.torch_gpu import Gpu, attention_mode
 
@@ -20,10 +21,10 @@ def cuda_place(index: int, options: CudaOptions) -> TorchPlace:
     """What sets it apart from other torch devices; `Unavailable` where torch does not see it."""
     import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    name, count = name_of("cuda", index), torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
-        raise Unavailable(f"torch sees {count} CUDA devices, not {name_of(index)}", fix="run latentry doctor")
-    gpu = Gpu(torch.cuda, name=name_of(index), home=f"cuda:{index}", index=index, options=options)
+        raise Unavailable(f"torch sees {count} CUDA devices, not {name}", fix="run latentry doctor")
+    gpu = Gpu(torch.cuda, name=name, home=f"cuda:{index}", index=index, options=options)
     dtypes = dtypes_of(torch.cuda.get_device_capability(index))
     return gpu.place(dtypes, attention_mode(options.attention), partial(tf32, options.tf32))
 

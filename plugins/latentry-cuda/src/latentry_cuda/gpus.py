@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentry_sdk import Memory
+from latentry_sdk.gpus import visible
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -45,34 +46,18 @@ def gpus(nvml: Any) -> tuple[NvidiaGpu, ...]:
 
 
 def handles(nvml: Any, wanted: str | None) -> Sequence[Any]:
-    """NVML's handles of what CUDA shows where CUDA_VISIBLE_DEVICES is `wanted`: numbers, or UUIDs.
-
-    As for CUDA, the first word that names none ends the list.
-    """
+    """NVML's handles of what CUDA shows where CUDA_VISIBLE_DEVICES is `wanted`; of parts of GPUs, the first."""
+    if wanted is not None and wanted.startswith("MIG-"):
+        return [nvml.nvmlDeviceGetHandleByUUID(wanted.split(",")[0].strip())]
     every = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-    if wanted is None:
-        return every
-    found: list[Any] = []
-    for word in wanted.split(","):
-        if (handle := _handle(nvml, word.strip(), every)) is None:
-            break
-        found.append(handle)
-    return found
+    names = [nvml.nvmlDeviceGetUUID(handle) for handle in every]
+    return [every[index] for index in visible(names, wanted)]
 
 
 def driver_version(nvml: Any) -> tuple[int, int]:
     """The newest CUDA that the driver runs, as (12, 8)."""
     number = nvml.nvmlSystemGetCudaDriverVersion_v2()
     return number // 1000, number % 1000 // 10
-
-
-def _handle(nvml: Any, word: str, every: Sequence[Any]) -> Any:
-    if word.isdecimal():
-        return every[int(word)] if int(word) < len(every) else None
-    if word.startswith("MIG-"):
-        return nvml.nvmlDeviceGetHandleByUUID(word)
-    named = [handle for handle in every if word and nvml.nvmlDeviceGetUUID(handle).startswith(word)]
-    return named[0] if len(named) == 1 else None
 
 
 def _gpu(nvml: Any, handle: Any) -> NvidiaGpu:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from latentry_cuda.gpus import VISIBLE, NoDriver, NvidiaGpu, driver, driver_version, gpus
 from latentry_sdk import DeviceReport, Memory
+from latentry_sdk.gpus import with_held
 from latentry_sdk.torch_builds import missing_build, reinstall, torch_build
 
 RANK = 100  # the first GPU is preferred to the others, and all to the processor's 10
@@ -15,11 +16,6 @@ INDICES = {12: "cu126", 13: "cu130"}
 
 GENERATIONS = {(5, 3): "float16", (8, 0): "bfloat16", (8, 9): "float8_e4m3fn"}
 """The first generation that has each type, besides float32."""
-
-
-def name_of(index: int) -> str:
-    """The device's name for users."""
-    return f"cuda-{index}" if index else "cuda"
 
 
 def expected() -> int:
@@ -47,7 +43,8 @@ def probe(index: int) -> DeviceReport:
     except NoDriver as exc:
         wrong = missing_build(torch_build(), "cuda", INDICES[13], rank)
         detail = f"NVIDIA's driver is not there ({exc})" + (f"; {wrong.detail}" if wrong else "")
-        return DeviceReport(False, detail, fix="install NVIDIA's driver", rank=rank)
+        fix = "install NVIDIA's driver" + (f", then {wrong.fix}" if wrong else "")
+        return DeviceReport(False, detail, fix=fix, rank=rank)
     if index >= len(found):
         detail, fix = f"CUDA shows {len(found)} GPUs to this process", f"see {VISIBLE}, or use another device"
         return DeviceReport(False, detail, fix=fix, rank=rank)
@@ -57,9 +54,7 @@ def probe(index: int) -> DeviceReport:
 def free_memory(index: int) -> Memory:
     """What the GPU has now; what torch holds there in this process counts as free."""
     with driver() as nvml:
-        memory = gpus(nvml)[index].memory
-    total = memory.total or 0
-    return Memory(total=total, free=min((memory.free or 0) + _held(index), total))
+        return with_held(gpus(nvml)[index].memory, "cuda", index)
 
 
 def dtypes_of(capability: tuple[int, int]) -> tuple[str, ...]:
@@ -85,9 +80,3 @@ def _report(gpu: NvidiaGpu, rank: int) -> DeviceReport:
     major, minor = gpu.capability
     detail = f"{gpu.name} (compute capability {major}.{minor}), torch {build.version if build else ''}"
     return DeviceReport(True, detail, dtypes=dtypes_of(gpu.capability), memory=gpu.memory, rank=rank)
-
-
-def _held(index: int) -> int:
-    """Bytes that torch keeps on the GPU for this process, if this process has torch."""
-    torch = sys.modules.get("torch")
-    return int(torch.cuda.memory_reserved(index)) if torch and torch.cuda.is_initialized() else 0

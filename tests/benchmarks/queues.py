@@ -1,6 +1,6 @@
 """Print how long a queue takes for a job, by how many wait: medians in milliseconds, the least in brackets.
 
-    python tests/benchmarks/queues.py --rounds 50
+    python tests/benchmarks/queues.py --rounds 50 --plot docs/pictures/queue-length.svg
 
 In each round a job is submitted, claimed, renewed, given an event and finished, so that as many wait after
 it as before. With SQLite the time is mostly the disk's: `TMPDIR=/dev/shm` shows the rest. With
@@ -10,7 +10,7 @@ it as before. With SQLite the time is mostly the disk's: `TMPDIR=/dev/shm` shows
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -83,8 +83,9 @@ def one_round(queue: SqlQueue, timed: Stopwatch, number: int, owners: int) -> No
     timed("cancel", lambda: queue.cancel(extra.id))
 
 
-def table(owners: int, lengths: Sequence[int], rounds: int) -> None:
-    """Print a line for each length."""
+def table(owners: int, lengths: Sequence[int], rounds: int) -> Mapping[int, Mapping[str, list[float]]]:
+    """Print a line for each length; the milliseconds of each step by length."""
+    measured: dict[int, Mapping[str, list[float]]] = {}
     print(f"\n{owners} owner(s)\n{'waiting':>8}", *(f"{name:>16}" for name in STEPS))
     with opened(max(lengths) + 2) as queue:
         for length in sorted(lengths):
@@ -94,6 +95,21 @@ def table(owners: int, lengths: Sequence[int], rounds: int) -> None:
                 one_round(queue, timed, length + number, owners)
             cells = (f"{median(all_):.1f} ({min(all_):.1f})" for all_ in timed.times.values())
             print(f"{length:>8}", *(f"{cell:>16}" for cell in cells), flush=True)
+            measured[length] = timed.times
+    return measured
+
+
+def plot(measured: Mapping[int, Mapping[str, list[float]]], file: Path) -> None:
+    """Draw the median of each step against the number of waiting jobs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for step in STEPS:
+        axes.plot(list(measured), [median(times[step]) for times in measured.values()], "o-", label=step)
+    axes.set(xscale="log", xlabel="jobs that wait", ylabel="median, milliseconds", ylim=(0, None))
+    axes.legend(ncols=2)
+    figure.savefig(file)
 
 
 def main() -> None:
@@ -102,8 +118,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=50, metavar="N")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="N")
     parser.add_argument("--owners", type=int, default=1, metavar="N", help="of the jobs; they take turns")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians into it")
     chosen = parser.parse_args()
-    table(chosen.owners, chosen.lengths, chosen.rounds)
+    measured = table(chosen.owners, chosen.lengths, chosen.rounds)
+    if chosen.plot:
+        plot(measured, chosen.plot)
 
 
 if __name__ == "__main__":

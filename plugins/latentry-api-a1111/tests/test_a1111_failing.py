@@ -5,7 +5,7 @@ import pytest
 from latentry_api_a1111.failing import JobFailed, failure
 from latentry_sdk import PluginError
 from latentry_sdk.queue import Outcome, QueuedJob, QueueFull, Submission
-from latentry_sdk.service import Draining, NotAllowed, UnknownJob
+from latentry_sdk.service import Draining, NoRoom, NotAllowed, UnknownJob
 
 ASKED = {"prompt": "a secret", "steps": 2}
 
@@ -21,6 +21,7 @@ def ended(kind, message="it went wrong", fix=None):
         (QueueFull("full", 7), 429, "7"),
         (QueueFull("full", 0.1), 429, "1"),
         (Draining("stopping"), 503, "30"),
+        (NoRoom("the disk is nearly full"), 507, None),
         (NotAllowed("no"), 403, None),
         (UnknownJob("none"), 404, None),
         (PluginError("broken"), 500, None),

@@ -9,7 +9,7 @@ import pytest
 from latentry_api_openai.refusals import refusal
 from latentry_sdk import InvalidRequest, LatentryError, Unavailable, UnknownName
 from latentry_sdk.queue import QueueFull
-from latentry_sdk.service import Caller, Draining
+from latentry_sdk.service import Caller, Draining, NoRoom
 
 if TYPE_CHECKING:
     from conftest import Jobs, Started
@@ -91,6 +91,14 @@ def test_a_server_that_stops_may_be_asked_again(started: "Started") -> None:
     answer = started.post("/images/generations", json={"prompt": "a cat"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
     assert "x-should-retry" not in answer.headers
+
+
+def test_a_full_disk_is_not_asked_again(started: "Started") -> None:
+    started.jobs.refusal = NoRoom("the server's disk is nearly full")
+    asked = counted(started.jobs)
+    error = failed(started)
+    assert (type(error), error.code) == (openai.InternalServerError, "no_room")
+    assert len(asked) == 1
 
 
 def test_a_caller_without_the_scope_is_refused(started: "Started") -> None:

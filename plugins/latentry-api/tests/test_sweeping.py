@@ -1,6 +1,7 @@
 """Bytes that no job needs go; those that one names stay."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -51,3 +52,20 @@ def test_bytes_that_are_sent_again_stay(queue: Queue, blobs: Blobs) -> None:
     assert blobs.keep(b"sent twice") == digest
     assert Sweeper(queue, blobs).sweep(NOW - DAY) == 0
     assert blobs.read(digest) == b"sent twice"
+
+
+def test_jobs_that_ended_long_ago_go_with_their_pictures_where_that_is_wanted(
+    queue: Queue, blobs: Blobs
+) -> None:
+    made = old(blobs, b"out")
+    job, waiting = (queue.submit(Submission({"task": "toy"})) for _ in range(2))
+    claim = queue.claim("test", 60)
+    assert claim is not None
+    queue.finish(claim, Outcome("done", [KeptArtifact("a-0", made, "image/png", 3, 1)]))
+    for days, kept in ((None, True), (1.0, True), (1e-9, False)):
+        closed = threading.Event()
+        closed.set()
+        Sweeper(queue, blobs, days).run(closed)
+        assert (queue.job(job.id) is not None) == kept
+        assert set(blobs.digests()) == ({made} if kept else set())
+    assert queue.job(waiting.id)

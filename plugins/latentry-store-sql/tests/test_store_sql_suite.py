@@ -85,6 +85,22 @@ class Careless(SqlQueue):
         return super().finish(claim, replace(outcome, artifacts=outcome.artifacts[:1]))
 
 
+class Hoarding(SqlQueue):
+    """Forgets nothing."""
+
+    def forget(self, before: float) -> int:
+        return 0
+
+
+class Reckless(SqlQueue):
+    """Forgets jobs whether or not they have ended."""
+
+    def forget(self, before: float) -> int:
+        for job in self.jobs():
+            self.cancel(job.id)
+        return super().forget(before)
+
+
 class Boundless(SqlQueue):
     """Takes in whatever comes."""
 
@@ -111,6 +127,8 @@ CAUGHT: dict[type[SqlQueue], Sequence[Check]] = {
         SUITE.test_events_are_numbered_without_gaps_when_several_threads_tell,
     ],
     Careless: [partial(SUITE.test_an_outcome_is_kept_whole, outcome=DONE)],
+    Hoarding: [SUITE.test_jobs_that_ended_long_ago_are_forgotten],
+    Reckless: [SUITE.test_jobs_that_ended_long_ago_are_forgotten],
     Boundless: [SUITE.test_no_more_than_the_limit_wait],
 }
 CASES = [(kind, check) for kind, checks in CAUGHT.items() for check in checks]

@@ -31,10 +31,6 @@ class WorkerDied(LatentryError):
     """The process that ran the job ended before the job did; another attempt may succeed."""
 
 
-class OutOfMemory(LatentryError):
-    """The device or the machine had not enough memory for the job."""
-
-
 class LeaseLost(LatentryError):
     """The claim is no longer ours: its time ran out and the job was given to another worker."""
 
@@ -175,6 +171,9 @@ class Queue(Protocol):
 
     def recover(self) -> Sequence[QueuedJob]:
         """Give back every job whose lease has run out or whose time in the queue has; the changed jobs."""
+
+    def forget(self, before: float) -> int:
+        """Drop every job that ended before, in seconds since 1970, with all that is kept of it; how many."""
 
     def events(self, job: str, after: int = 0) -> Sequence[KeptEvent]:
         """The job's events with numbers above `after`, oldest first."""

@@ -28,6 +28,10 @@ class Draining(UserError):
     """The server is about to stop and takes no new jobs."""
 
 
+class NoRoom(UserError):
+    """The server's disk has too little room for another job."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who asks: the name of a credential, "" where none is needed, and what it may do."""

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from latentry_sdk import LatentryError, UserError
 from latentry_sdk.queue import QueuedJob, QueueFull
-from latentry_sdk.service import Draining, NotAllowed, UnknownJob
+from latentry_sdk.service import Draining, NoRoom, NotAllowed, UnknownJob
 
 MISTAKES = frozenset(
     {"invalid_request", "invalid_input", "invalid_model", "unknown_name", "unavailable", "user_error"}
@@ -34,6 +34,7 @@ STATUSES: Mapping[type[LatentryError], int] = {
     NotAllowed: 403,
     UnknownJob: 404,
     Draining: 503,
+    NoRoom: 507,
 }
 """Other errors of users are 422, and faults 500."""
 

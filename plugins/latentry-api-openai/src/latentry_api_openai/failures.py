@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from latentry_sdk import InvalidRequest, LatentryError, UnknownName, UserError
 from latentry_sdk.queue import QueuedJob, QueueFull
-from latentry_sdk.service import Draining, NotAllowed
+from latentry_sdk.service import Draining, NoRoom, NotAllowed
 
 log = logging.getLogger(__name__)
 DRAINING_SECONDS = 30
@@ -129,6 +129,11 @@ def _(exc: QueueFull) -> Failure:
 @failure.register
 def _(exc: Draining) -> Failure:
     return Failure(str(exc), 503, "server_error", "draining", seconds=DRAINING_SECONDS)
+
+
+@failure.register
+def _(exc: NoRoom) -> Failure:
+    return Failure(str(exc), 507, "server_error", "no_room")
 
 
 @failure.register

@@ -30,6 +30,7 @@ class Dispatcher:
     blobs: Blobs
     executor: Executor
     hub: Hub
+    keep_days: float | None = None
     _attempts: dict[str, Attempt] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -50,7 +51,7 @@ class Dispatcher:
             self._start(self._serve, f"{name}-{slot}")
         caretaker = Caretaker(self.queue, self.hub, self._attempts, self.wake)
         self._start(caretaker.run, self._closed)
-        self._start(Sweeper(self.queue, self.blobs).run, self._closed)
+        self._start(Sweeper(self.queue, self.blobs, self.keep_days).run, self._closed)
 
     def ready(self) -> bool:
         """Whether a job that is queued now would start."""

@@ -29,7 +29,7 @@ def opened(host: Host, options: ServeOptions) -> Iterator[JobService]:
             raise Unavailable(f"the store {store.name!r} keeps no queue", fix="use the store sql")
         closing.callback(queue.close)
         blobs, hub = Blobs(data / "blobs"), Hub()
-        dispatcher = Dispatcher(host, queue, blobs, executor.open(host), hub)
+        dispatcher = Dispatcher(host, queue, blobs, executor.open(host), hub, options.keep_days)
         closing.callback(dispatcher.close)
         dispatcher.start()
         timeouts = Timeouts(options.queue_timeout, options.load_timeout, options.run_timeout)

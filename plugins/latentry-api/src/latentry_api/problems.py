@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from latentry_api.errors import NotJson, type_of
 from latentry_sdk import Host, InvalidRequest, LatentryError, UserError
 from latentry_sdk.queue import KeyReused, QueueFull
-from latentry_sdk.service import Draining, NotAllowed, UnknownJob
+from latentry_sdk.service import Draining, NoRoom, NotAllowed, UnknownJob
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -28,6 +28,7 @@ STATUSES: Mapping[type[BaseException], int] = {
     KeyReused: 409,
     QueueFull: 429,
     Draining: 503,
+    NoRoom: 507,
     UserError: 422,
 }
 """The first class that an error is of gives its status; what is no user's error is 500."""

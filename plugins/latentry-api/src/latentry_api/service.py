@@ -1,7 +1,7 @@
 """The server as its surfaces see it: rules first, then the queue."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -12,18 +12,19 @@ from latentry_api.following import Follower
 from latentry_api.hub import Hub
 from latentry_api.naming import check_models
 from latentry_api.recent import Recent
-from latentry_api.security import SecurityOptions, check_plan, check_wish, note
-from latentry_sdk import Host, Preview, Request, parsed
+from latentry_api.security import check_plan, check_wish, note
+from latentry_api.settings import ServeOptions
+from latentry_sdk import Host, InvalidRequest, Preview, Request, parsed
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import KeptEvent, Queue, QueuedJob, Status, Submission, Timeouts
-from latentry_sdk.service import Caller, Draining, UnknownJob, Wish
+from latentry_sdk.service import Caller, Draining, NoRoom, UnknownJob, Wish
 
 
 @dataclass(frozen=True)
 class JobService:
     """Implements `latentry_sdk.service.Service` over a queue and a dispatcher.
 
-    `timeouts` are those of jobs that name none.
+    `timeouts` are those of jobs that name none. Who is no administrator may name no longer ones.
     """
 
     host: Host
@@ -32,7 +33,7 @@ class JobService:
     hub: Hub
     dispatcher: Dispatcher
     timeouts: Timeouts
-    limits: SecurityOptions
+    limits: ServeOptions
     _recent: Recent = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +44,7 @@ class JobService:
         caller.require("admin" if wish.priority > 0 else "generate")
         if self.dispatcher.draining:
             raise Draining("the server is about to stop", fix="try again in a minute")
+        self._check_room()
         check_wish(wish, self.limits)
         request = parsed(Request, {**wish.request, "inputs": dict(wish.inputs)})
         check_models(request, self.host)
@@ -55,13 +57,18 @@ class JobService:
             owner=caller.name,
             priority=wish.priority,
             key=wish.key,
-            timeouts=_within(wish.timeouts, self.timeouts),
+            timeouts=_within(wish.timeouts, self.timeouts, caller),
             fingerprint=_fingerprint(fields, inputs),
         )
         job = self.queue.submit(submission)
         note(jobs=job.id, prompts=request.prompt)
         self.dispatcher.wake()
         return job
+
+    def keep(self, data: bytes) -> str:
+        """Keep an input for jobs to come; its digest. Raises `NoRoom`."""
+        self._check_room()
+        return self.blobs.keep(data)
 
     def job(self, job: str, caller: Caller) -> QueuedJob:
         """The job; raises `UnknownJob` for one that the caller may not see."""
@@ -116,6 +123,11 @@ class JobService:
         """
         return self._follower(job, caller).events(after)
 
+    def _check_room(self) -> None:
+        spare = self.limits.spare_megabytes * 1e6
+        if self.blobs.room() < spare:
+            raise NoRoom("the server's disk is nearly full", fix="free some space, or see --keep-days")
+
     def _follower(self, job: str, caller: Caller) -> Follower:
         return Follower(job, partial(self.job, job, caller), self.queue, self.hub)
 
@@ -132,13 +144,17 @@ def _fingerprint(fields: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     return sha256(json.dumps([fields, inputs], sort_keys=True).encode()).hexdigest()
 
 
-def _within(asked: Timeouts, most: Timeouts) -> Timeouts:
-    """What was asked, and the server's own where nothing was."""
-    return Timeouts(
-        queue=asked.queue if asked.queue is not None else most.queue,
-        load=asked.load if asked.load is not None else most.load,
-        run=asked.run if asked.run is not None else most.run,
-    )
+def _within(asked: Timeouts, most: Timeouts, caller: Caller) -> Timeouts:
+    """What was asked, and the server's own where nothing was; `InvalidRequest` for what is too long."""
+    found = {name: most_ if value is None else value for name, value, most_ in _pairs(asked, most)}
+    for name, value, limit in _pairs(asked, most):
+        if "admin" not in caller.scopes and value is not None and limit is not None and value > limit:
+            raise InvalidRequest(f"timeouts.{name}: {value:g} s is more than the {limit:g} s of this server")
+    return Timeouts(**found)
+
+
+def _pairs(asked: Timeouts, most: Timeouts) -> Iterator[tuple[str, float | None, float | None]]:
+    return ((name, getattr(asked, name), getattr(most, name)) for name in ("queue", "load", "run"))
 
 
 def _there(job: QueuedJob | None) -> QueuedJob:

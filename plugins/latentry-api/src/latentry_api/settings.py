@@ -16,10 +16,12 @@ class ServeOptions(SecurityOptions):
     drain_seconds: Number = Field(
         30, ge=0, le=86400, description="Seconds that running jobs have to end when it stops"
     )
-    queue_timeout: Number | None = Field(
-        None, gt=0, description="Seconds that jobs may wait, if they name none"
+    keep_days: Number | None = Field(
+        None, gt=0, description="Days that ended jobs and their pictures are kept; for ever if not given"
     )
-    load_timeout: Number | None = Field(
-        900, gt=0, description="Seconds that loading a model may take, if the job names none"
+    spare_megabytes: Number = Field(
+        200, ge=0, description="Megabytes of its disk that stay free: with less, no job is taken"
     )
-    run_timeout: Number | None = Field(3600, gt=0, description="Seconds that jobs may run, if they name none")
+    queue_timeout: Number | None = Field(None, gt=0, description="Seconds that a job may wait")
+    load_timeout: Number | None = Field(900, gt=0, description="Seconds that loading a model may take")
+    run_timeout: Number | None = Field(3600, gt=0, description="Seconds that a job may run")

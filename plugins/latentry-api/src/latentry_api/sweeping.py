@@ -1,4 +1,4 @@
-"""Take away bytes that no job needs: inputs that were sent for jobs which never came."""
+"""Forget old jobs where that is wanted, and take away bytes that no job needs."""
 
 import logging
 import threading
@@ -19,21 +19,27 @@ PAGE = 200
 
 @dataclass(frozen=True)
 class Sweeper:
-    """Sweeps the blobs of a queue's jobs."""
+    """Sweeps a queue and its blobs; jobs are forgotten `days` after their end, None keeps them for ever."""
 
     queue: Queue
     blobs: Blobs
+    days: float | None = None
 
     def run(self, closed: threading.Event) -> None:
         """Sweep now and each hour, until the server is closed; what fails is tried again."""
         while True:
             try:
-                if swept := self.sweep(time.time() - DAY):
-                    log.info("%d files that no job needs were taken away", swept)
+                self._tidy(time.time())
             except Exception:
                 log.exception("sweeping failed")
             if closed.wait(HOUR):
                 return
+
+    def _tidy(self, now: float) -> None:
+        if self.days is not None and (forgotten := self.queue.forget(now - self.days * DAY)):
+            log.info("%d jobs were forgotten", forgotten)
+        if swept := self.sweep(now - DAY):
+            log.info("%d files that no job needs were taken away", swept)
 
     def sweep(self, before: float) -> int:
         """Take away what no job names and nobody has sent since `before`, in seconds since 1970; how many."""

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, func, select, update
+from sqlalchemy import Column, delete, func, select, update
 
-from latentry_sdk.queue import Claim, KeptEvent, LeaseLost, Outcome, QueuedJob, Status, Submission
+from latentry_sdk.queue import ENDED, Claim, KeptEvent, LeaseLost, Outcome, QueuedJob, Status, Submission
 from latentry_store_sql import lines
 from latentry_store_sql.accepting import accept, check, check_room
 from latentry_store_sql.changes import Changes, failure
@@ -21,6 +21,8 @@ from latentry_store_sql.settings import Settings
 from latentry_store_sql.tables import ATTEMPTS, EVENTS, JOBS
 
 ID = re.compile(r"[0-9a-f]{32}")
+FORGOTTEN_AT_ONCE = 500
+"""Jobs that one transaction drops, so that others need not wait long."""
 
 
 class SqlQueue(Records):
@@ -135,6 +137,17 @@ class SqlQueue(Records):
                 message = f"it waited more than {row.timeouts['queue']:g} s"
                 rows.append(changes.end(row, failure("queue_timeout", message)))
             return jobs_of(changes.connection, rows)
+
+    def forget(self, before: float) -> int:
+        """Drop every job that ended before, in seconds since 1970, with all that is kept of it; how many."""
+        old = select(JOBS.c.number).where(JOBS.c.status.in_(sorted(ENDED)), JOBS.c.finished < before)
+        some, forgotten = delete(JOBS).where(JOBS.c.number.in_(old.limit(FORGOTTEN_AT_ONCE))), 0
+        while True:
+            with self._changes() as changes:
+                count = changes.connection.execute(some).rowcount
+            forgotten += count
+            if count < FORGOTTEN_AT_ONCE:
+                return forgotten
 
     def take_over(self) -> None:
         """Give back what a host that is gone was running; only the one host of a folder may say so."""

@@ -1,10 +1,11 @@
 """Tests of a queue: how jobs end, what is kept of it, and what is told meanwhile."""
 
+import time
 from itertools import pairwise
 
 import pytest
 
-from latentry_sdk.queue import Outcome, Queue
+from latentry_sdk.queue import Outcome, Queue, Submission
 from latentry_sdk.testing.queues_parts import FOREVER, artifact, at_once, claimed, submitted
 
 FAILED = Outcome("failed", error={"type": "invalid_input", "message": "no", "fix": None}, warnings=("w",))
@@ -109,6 +110,21 @@ class Ends:
         versions.append(again.version)
         assert all(early < late for early, late in pairwise(versions))
         assert queue.job(job.id) == again
+
+    def test_jobs_that_ended_long_ago_are_forgotten(self, queue: Queue) -> None:
+        """With their events and artifacts; what waits or runs stays, and a key can be used again."""
+        old = [queue.submit(Submission({"task": "toy"}, key=str(number))) for number in range(2)]
+        queue.finish(claimed(queue), DONE)
+        queue.cancel(old[1].id)
+        submitted(queue, 2)
+        claim = claimed(queue)
+        assert queue.forget(old[0].created) == 0
+        assert queue.forget(time.time() + FOREVER) == 2
+        assert [queue.job(job.id) for job in old] == [None, None]
+        assert [list(queue.events(job.id)) for job in old] == [[], []]
+        assert {job.status for job in queue.jobs()} == {"queued", "running"}
+        assert queue.submit(Submission({"task": "toy"}, key="0")).id != old[0].id
+        queue.finish(claim, DONE)
 
     def test_each_change_of_status_is_told(self, queue: Queue) -> None:
         """With the artifacts or the error at the end."""

@@ -23,6 +23,7 @@ BUSY: dict[int | str, dict[str, Any]] = {
     500: {"model": Failure, "description": "A job failed"},
     503: {"model": Failure, "description": "The server is about to stop"},
     504: {"model": Failure, "description": "A job took too long"},
+    507: {"model": Failure, "description": "The server's disk is nearly full"},
 }
 
 

@@ -28,12 +28,12 @@ class BlobView(BaseModel):
     size: int
 
 
-@router.post("/blobs", status_code=201, responses=problems(400, 403, 413))
+@router.post("/blobs", status_code=201, responses=problems(400, 403, 413, 507))
 async def keep(request: Request, service: ServiceHere, caller: CallerHere) -> BlobView:
     """Keep the body's bytes, to be named as an input of jobs."""
     caller.require("generate")
     content = await request.body()
-    return BlobView(blob=await run_in_threadpool(service.blobs.keep, content), size=len(content))
+    return BlobView(blob=await run_in_threadpool(service.keep, content), size=len(content))
 
 
 @router.get(

@@ -28,7 +28,7 @@ Match = Annotated[str | None, Header(alias="If-None-Match")]
     "/jobs",
     status_code=202,
     response_model=JobView,
-    responses=problems(400, 403, 409, 413, 415, 422, 429, 503)
+    responses=problems(400, 403, 409, 413, 415, 422, 429, 503, 507)
     | {200: {"model": JobView, "description": "It ended while it was waited for"}},
 )
 async def submit(

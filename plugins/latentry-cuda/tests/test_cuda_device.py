@@ -14,6 +14,7 @@ from latentry_sdk import Component, Memory, Unavailable
 from latentry_sdk.testing import DeviceSuite, heavy_imports
 from latentry_sdk.testing.devices import BOUNDS
 from latentry_sdk.testing.gpus import FakeGpu
+from latentry_sdk.testing.graphs import GraphSuite
 from latentry_sdk.torch_builds import TorchBuild
 from latentry_sdk.torch_device import TorchDevice
 
@@ -264,7 +265,7 @@ def test_a_gpu_that_torch_does_not_see_is_unavailable(api, monkeypatch):
 
 
 @pytest.mark.hardware
-class TestSuite(DeviceSuite):
+class TestSuite(GraphSuite, DeviceSuite):
     """The kit's own questions; most need a card."""
 
     bounds = {**BOUNDS, "float8_e4m3fn": 0.25}  # noqa: RUF012

@@ -1,7 +1,5 @@
 """What only a card can show. Where there is one: `pytest -m hardware plugins/latentry-cuda -rs`."""
 
-import logging
-
 import pytest
 import torch
 
@@ -40,21 +38,6 @@ def test_the_driver_and_torch_tell_of_the_same_cards():
             assert torch.cuda.get_device_capability(index) == gpu.capability
             assert torch.cuda.get_device_properties(index).total_memory <= gpu.memory.total
         assert abs(device.memory().free - SPECS[0].memory().free) < found[0].memory.total / 20
-
-
-@pytest.mark.parametrize("name", ["sd.text_encoder", "sdxl.unet", "sd.vae_decoder"])
-def test_replayed_calls_equal_plain_ones(name, caplog):
-    part, found = make_part(name), {}
-    caplog.set_level(logging.WARNING)
-    for graphs in (0, 2):
-        with opened(SPECS[0], graphs=graphs) as device:
-            placed = device.place(part.component, "float32")
-            with device.activate():
-                found[graphs] = [placed(*part.arguments(batch, (8, 8))) for batch in (1, 2, 1)]
-            placed.close()
-    for plain, replayed in zip(found[0], found[2], strict=True):
-        assert distance(replayed, plain) < 1e-6
-    assert "without graphs" not in caplog.text
 
 
 def test_tf32_is_only_used_where_it_is_asked_for():

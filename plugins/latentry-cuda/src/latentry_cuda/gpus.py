@@ -46,7 +46,7 @@ def gpus(nvml: Any) -> tuple[NvidiaGpu, ...]:
 
 
 def handles(nvml: Any, wanted: str | None) -> Sequence[Any]:
-    """NVML's handles of what CUDA shows where CUDA_VISIBLE_DEVICES is `wanted`; of parts of GPUs, the first."""
+    """NVML's handles of what CUDA shows where CUDA_VISIBLE_DEVICES is `wanted`; of GPU parts the first."""
     if wanted is not None and wanted.startswith("MIG-"):
         return [nvml.nvmlDeviceGetHandleByUUID(wanted.split(",")[0].strip())]
     every = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]

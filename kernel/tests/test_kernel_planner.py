@@ -1,5 +1,6 @@
 """Every mistake of the user ends at planning, in one line that says what is legal."""
 
+import json
 from collections.abc import Callable, Mapping
 from math import inf, nan
 from typing import Any
@@ -9,17 +10,20 @@ from pydantic import Field, ValidationError
 
 from latentry import Config, Host, Request, UserError
 from latentry.errors import InvalidModel, InvalidRequest, PluginError, Unavailable, UnknownName
+from latentry.header import read_header
 from latentry.plan import Plan
 from latentry_sdk import (
     ARTIFACTS,
     JOB,
     Artifact,
     Count,
+    Detected,
     DeviceReport,
     DeviceSpec,
     InputSpec,
     Key,
     ModelFamily,
+    ModelHeader,
     Options,
     Placement,
     QuantizerSpec,
@@ -29,7 +33,7 @@ from latentry_sdk import (
     State,
     TaskSpec,
 )
-from latentry_toy import painter
+from latentry_toy import ROLES, painter
 
 Make = Callable[..., Any]
 ANY = frozenset({"*"})
@@ -416,6 +420,29 @@ def test_a_family_whose_detection_raises_is_a_plugin_error_that_names_it(
     model_folder("other", _class_name="Other")
     with pytest.raises(PluginError, match="bad"):
         host.plan(Request(task="toy", model="other"))
+
+
+def test_families_are_asked_about_a_model_once_until_a_file_of_it_changes(
+    open_host: Make, plugin: Make, model_folder: Make
+) -> None:
+    asked: list[ModelHeader] = []
+
+    def detect(header: ModelHeader) -> Detected | None:
+        asked.append(header)
+        return painter.detect(read_header(painter.MODEL)) if header.index["_class_name"] == "Mine" else None
+
+    mine = ModelFamily("mine", detect, broken, ROLES, kind="toy")
+    host = open_host(plugin(register_models=lambda: [mine]))
+    request = Request(task="toy", model=str(folder := model_folder("mine", _class_name="Mine")))
+    assert {host.plan(request).family.name for _ in range(3)} == {"mine"}
+    assert len(asked) == 1
+    index = folder / "model_index.json"
+    index.write_text(index.read_text() + "\n")
+    host.plan(request)
+    assert len(asked) == 2
+    index.write_text(json.dumps({"_class_name": "Other"}))
+    with pytest.raises(UserError, match="of no installed model family"):
+        host.plan(request)
 
 
 @pytest.mark.parametrize("hook", ["find_model", "list_models", "choose_device"])

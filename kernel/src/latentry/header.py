@@ -4,7 +4,6 @@ import json
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -41,7 +40,7 @@ class ModelHeader:
     def tensors(self, component: str | None = None) -> Mapping[str, TensorInfo]:
         """The tensors of a component's safetensors files, or of the single file."""
         if component is None:
-            return self._file_tensors
+            return read_safetensors_header(self.path)
         return dict(ChainMap(*map(read_safetensors_header, self.weight_files(component))))
 
     def weight_files(self, component: str) -> tuple[Path, ...]:
@@ -62,10 +61,6 @@ class ModelHeader:
         files = sorted(self.path.rglob("*")) if self.is_folder else [self.path]
         stats = [(file, file.stat()) for file in files if file.is_file()]
         return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats)
-
-    @cached_property
-    def _file_tensors(self) -> Mapping[str, TensorInfo]:
-        return read_safetensors_header(self.path)
 
 
 def read_header(path: Path) -> ModelHeader:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -29,6 +29,7 @@ class Planner:
     hook: Any
     config: Config
     placer: Placer
+    _known: dict[Any, tuple[specs.ModelFamily, Detected]] = field(default_factory=dict)
 
     def plan(self, request: Request) -> Plan:
         """The plan of `request`; raises a `UserError` that says what to change."""
@@ -78,11 +79,16 @@ class Planner:
             return read_header(path)
 
     def _family(self, header: ModelHeader) -> tuple[specs.ModelFamily, Detected]:
+        """What the families said of these files; they are asked once, until a file changes."""
+        with _reading():
+            key = header.signature()
+        return self._known.get(key) or self._known.setdefault(key, self._detected(header))
+
+    def _detected(self, header: ModelHeader) -> tuple[specs.ModelFamily, Detected]:
         for family in self.registry.models.values():
             with blamed(f"model family {family.name!r}"), _reading():
-                detected = family.detect(header)
-            if detected:
-                return family, detected
+                if detected := family.detect(header):
+                    return family, detected
         families = ", ".join(self.registry.models) or "none"
         raise UserError(f"{header.path.name} is of no installed model family ({families})")
 

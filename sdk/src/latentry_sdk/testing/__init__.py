@@ -2,14 +2,16 @@
 
 import pytest
 
-SUITES = ("devices", "devices_models", "devices_limits", "samplers", "schedulers")
+SUITES = ("devices", "devices_models", "devices_limits", "optimizers", "quantizers", "samplers", "schedulers")
 QUEUES = ("queues_parts", "queues_lines", "queues_leases", "queues_ends", "queues_once")
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in (*SUITES, *QUEUES)))
 
 from latentry_sdk.testing.devices import DeviceContract  # noqa: E402
 from latentry_sdk.testing.devices_limits import DeviceSuite  # noqa: E402
 from latentry_sdk.testing.imports import HEAVY, heavy_imports  # noqa: E402
+from latentry_sdk.testing.optimizers import OptimizerSuite  # noqa: E402
 from latentry_sdk.testing.problems import Gaussian, Mixture  # noqa: E402
+from latentry_sdk.testing.quantizers import QuantizerSuite  # noqa: E402
 from latentry_sdk.testing.queues import QueueSuite  # noqa: E402
 from latentry_sdk.testing.ranges import flow_range, stable_diffusion_range  # noqa: E402
 from latentry_sdk.testing.row import Row  # noqa: E402
@@ -23,6 +25,8 @@ __all__ = [
     "DeviceSuite",
     "Gaussian",
     "Mixture",
+    "OptimizerSuite",
+    "QuantizerSuite",
     "QueueSuite",
     "Row",
     "SamplerContract",

@@ -1,13 +1,13 @@
 """The components of tiny models, made as a family makes them, and arguments of many shapes for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from latentry_sdk import Component
 from latentry_sdk.testing import tiny
-from latentry_sdk.testing.tiny import CHANNELS, NUMBERS, SEED, TOKENS, WIDTHS, WORDS
+from latentry_sdk.testing.tiny import CHANNELS, NUMBERS, SEED, TOKENS, VAES, WIDTHS, WORDS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,11 +21,12 @@ Arguments = Callable[[int, Size], "tuple[Tensor, ...]"]
 class Part:
     """A component, and arguments for it: `arguments(batch, (height, width))`, the same at each call.
 
-    The size is that of the latents; `spatial` says that it matters.
+    The size is that of the latents, `factor` of which is that of the picture; `spatial` says that it matters.
     """
 
     component: Component
     arguments: Arguments
+    factor: int
     spatial: bool = True
 
 
@@ -41,14 +42,22 @@ PARTS = (
 """Every kind of component that Stable Diffusion 1 and XL have; both have the same autoencoder."""
 
 
-def make_part(name: str) -> Part:
-    """A new component of this name in `PARTS`, with the same weights each time, frozen, in float32."""
+def make_part(name: str, *, seed: int = SEED) -> Part:
+    """A new component, with the same weights for the same seed, frozen, in float32.
+
+    `name` is one in `PARTS`, or has the layout "wide" or "large" instead.
+    """
     import torch
 
     layout, _, kind = name.partition(".")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         return MAKERS[kind](layout)
+
+
+def kinds(parts: Collection[str]) -> list[str]:
+    """The kinds of components among those that an optimizer or quantizer names, "*" for all of them."""
+    return [kind for kind in MAKERS if {kind, "*"} & set(parts)]
 
 
 def as_component(name: str, module: "Module", arguments: Arguments, *, batch: int = 1) -> Component:
@@ -95,7 +104,7 @@ def _encoding(name: str, layout: str, model: Any) -> Part:
         drawn[:, -1] = WORDS - 1
         return (drawn,)
 
-    return Part(as_component(name, TextEncoder(), arguments), arguments, spatial=False)
+    return Part(as_component(name, TextEncoder(), arguments), arguments, _factor(layout), spatial=False)
 
 
 def _unet(layout: str) -> Part:
@@ -130,13 +139,13 @@ def _unet(layout: str) -> Part:
         xl = _drawn(batch, WIDTHS[layout][-1]), _drawn(batch, NUMBERS).abs() * 64
         return (*plain, *xl) if layout == "sdxl" else plain
 
-    return Part(as_component("unet", Unet(), arguments, batch=2), arguments)
+    return Part(as_component("unet", Unet(), arguments, batch=2), arguments, _factor(layout))
 
 
-def _vae_encoder(_layout: str) -> Part:
+def _vae_encoder(layout: str) -> Part:
     import torch
 
-    model = _without(tiny.vae(), "decoder", "post_quant_conv")
+    model = _without(tiny.vae(layout), "decoder", "post_quant_conv")
 
     class VaeEncoder(torch.nn.Module):
         """`(pixels) -> latents`: the mean of the posterior."""
@@ -150,15 +159,15 @@ def _vae_encoder(_layout: str) -> Part:
             return mean
 
     def arguments(batch: int, size: Size) -> "tuple[Tensor, ...]":
-        return (_drawn(batch, 3, 2 * size[0], 2 * size[1]).clamp(-1, 1),)
+        return (_drawn(batch, 3, *(side * _factor(layout) for side in size)).clamp(-1, 1),)
 
-    return Part(as_component("vae_encoder", VaeEncoder(), arguments), arguments)
+    return Part(as_component("vae_encoder", VaeEncoder(), arguments), arguments, _factor(layout))
 
 
-def _vae_decoder(_layout: str) -> Part:
+def _vae_decoder(layout: str) -> Part:
     import torch
 
-    model = _without(tiny.vae(), "encoder", "quant_conv")
+    model = _without(tiny.vae(layout), "encoder", "quant_conv")
 
     class VaeDecoder(torch.nn.Module):
         """`(latents) -> pixels` in -1 … 1."""
@@ -174,7 +183,12 @@ def _vae_decoder(_layout: str) -> Part:
     def arguments(batch: int, size: Size) -> "tuple[Tensor, ...]":
         return (_drawn(batch, CHANNELS, *size),)
 
-    return Part(as_component("vae_decoder", VaeDecoder(), arguments), arguments)
+    return Part(as_component("vae_decoder", VaeDecoder(), arguments), arguments, _factor(layout))
+
+
+def _factor(layout: str) -> int:
+    """How many pixels a latent stands for, along each side."""
+    return 1 << (len(VAES[layout]) - 1)
 
 
 def _without(model: Any, *parts: str) -> Any:

@@ -1,4 +1,4 @@
-"""Tiny models with the layouts of Stable Diffusion 1 and XL: random weights, a moment to make."""
+"""Small models with the layouts of Stable Diffusion 1 and XL: random weights, a moment to make."""
 
 from typing import Any
 
@@ -6,8 +6,15 @@ SEED = 20
 CHANNELS = 4
 TOKENS = 77
 WORDS = 200
-WIDTHS = {"sd": (32,), "sdxl": (32, 48)}
-"""The widths of the text encoders, by layout."""
+WIDTHS = {"sd": (32,), "sdxl": (32, 48), "wide": (128,), "large": (256,)}
+"""The widths of the text encoders, by layout: two tiny ones, and two with the layout of the first.
+
+"wide" has rows that quantizers can group, "large" activations that outweigh what is counted once a layer.
+"""
+
+UNETS = {"sd": (32, 64), "sdxl": (32, 64), "wide": (64, 128), "large": (160, 320)}
+VAES = {"sd": (16, 32), "sdxl": (16, 32), "wide": (32, 64), "large": (128, 256, 512, 512)}
+"""Channels by level."""
 
 NUMBERS = 6
 """What a UNet of XL is told about the picture's size."""
@@ -31,14 +38,14 @@ def text_encoder(width: int, *, projection: bool = False) -> Any:
     return (CLIPTextModelWithProjection if projection else CLIPTextModel)(config)
 
 
-def unet(layout: str, *, widths: tuple[int, int] = (32, 64)) -> Any:
+def unet(layout: str) -> Any:
     """A UNet of diffusers with two levels, one of them with cross attention."""
     from diffusers import UNet2DConditionModel
 
     encoders = WIDTHS[layout]
     return UNet2DConditionModel(
         sample_size=8,
-        block_out_channels=widths,
+        block_out_channels=UNETS[layout],
         layers_per_block=1,
         norm_num_groups=8,
         attention_head_dim=8,
@@ -58,10 +65,11 @@ def _text_time(pooled: int) -> dict[str, Any]:
     }
 
 
-def vae(*, widths: tuple[int, ...] = (16, 32)) -> Any:
-    """A KL autoencoder of diffusers, which halves the picture once a width but the first."""
+def vae(layout: str) -> Any:
+    """A KL autoencoder of diffusers, which halves the picture at each level but the first."""
     from diffusers import AutoencoderKL
 
+    widths = VAES[layout]
     return AutoencoderKL(
         block_out_channels=widths,
         down_block_types=("DownEncoderBlock2D",) * len(widths),

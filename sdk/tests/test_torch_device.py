@@ -57,6 +57,15 @@ def test_arguments_are_brought_there_and_the_timestep_keeps_its_type():
     assert placed.module.seen == ("meta", torch.float16, torch.float32)
 
 
+def test_without_float64_there_it_never_gets_there_and_comes_back_all_the_same():
+    part = component()
+    sample, timestep = (array.double() for array in part.example())
+    for doubles, seen in ((True, torch.float64), (False, torch.float32)):
+        placed = TorchDevice(replace(CPU, doubles=doubles)).place(part, None)
+        assert placed(sample, timestep)[0].dtype == torch.float64
+        assert placed.module.seen == ("cpu", torch.float32, seen)
+
+
 def test_a_device_in_the_hosts_memory_borrows_the_module_and_brings_it_back():
     part = component()
     with torch.device("meta"):

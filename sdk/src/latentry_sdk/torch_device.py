@@ -23,8 +23,8 @@ class TorchPlace:
     asked for, and `check(dtype)` refuses with `Unavailable` what this very machine cannot do. "float8_e4m3fn"
     keeps weights only: they are computed with in `wide`. `memory()` is what is free, and `empty()` gives back
     what torch keeps for later. A job's stages run inside `context()`. `shared` says that weights there are in
-    the host's own memory, so they are moved where others are copied. `calling(module, component)` gives what
-    is called in the module's stead.
+    the host's own memory, so they are moved where others are copied, and `doubles` that it has float64.
+    `calling(module, component)` gives what is called in the module's stead.
     """
 
     name: str
@@ -36,6 +36,7 @@ class TorchPlace:
     empty: Callable[[], None] = lambda: None
     context: Callable[[], AbstractContextManager[Any]] = nullcontext
     shared: bool = False
+    doubles: bool = True
     channels_last: bool = False
     calling: Callable[["torch.nn.Module", Component], Caller | None] = lambda _module, _component: None
 
@@ -59,7 +60,7 @@ class TorchDevice:
         module.eval().requires_grad_(False)
         call = place.calling(module, component)
         return TorchModule(module, device=place.name, home=place.home, dtype=kind, stored=stored, call=call,
-                           borrowed=borrowed)  # fmt: skip
+                           borrowed=borrowed, doubles=place.doubles)  # fmt: skip
 
     @contextmanager
     def activate(self) -> Iterator[None]:

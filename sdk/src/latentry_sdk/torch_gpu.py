@@ -78,7 +78,7 @@ class Gpu:
         self._options, self._jobs = options, Jobs()
         self._stream = api.Stream(device=index) if options.stream else None
 
-    def place(self, dtypes: tuple[str, ...], *modes: Mode, shared: bool = False) -> TorchPlace:
+    def place(self, dtypes: tuple[str, ...], *modes: Mode) -> TorchPlace:
         """What sets it apart: it computes in `dtypes`, and jobs run inside all `modes`."""
         return TorchPlace(
             name=self._name,
@@ -88,7 +88,6 @@ class Gpu:
             wide="bfloat16" if "bfloat16" in dtypes else "float16",
             empty=self.empty,
             context=partial(self._thread, Outermost(partial(self._job, modes))),
-            shared=shared,
             channels_last=self._options.channels_last,
             calling=self.calling,
         )

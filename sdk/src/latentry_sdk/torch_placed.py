@@ -26,7 +26,8 @@ class TorchModule:
 
     `device` is its device's name for messages, `home` torch's name of the place, `dtype` the type of the
     arrays it is called with and `stored` the name of the type of its weights. `call` calls the module.
-    A `borrowed` module goes back to the CPU on closing, if anyone still has it.
+    A `borrowed` module goes back to the CPU on closing, if anyone still has it. `doubles` says that the
+    place has float64.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class TorchModule:
         stored: str = "",
         call: Caller | None = None,
         borrowed: bool = False,
+        doubles: bool = True,
     ) -> None:
         self.home = home
         self._device = device
@@ -47,6 +49,7 @@ class TorchModule:
         self._stored = stored
         self._call = call
         self._borrowed = borrowed
+        self._doubles = doubles
 
     @property
     def dtype(self) -> str:
@@ -68,7 +71,7 @@ class TorchModule:
         Raises `OutOfMemory` where the device has too little for it.
         """
         with memory_of(self._device):
-            taken = taken_in(arrays, self.home, self._dtype)
+            taken = taken_in(arrays, self.home, self._dtype, doubles=self._doubles)
             return handed_back((self._call or self.module)(*taken), arrays)
 
     def close(self) -> None:
@@ -79,17 +82,27 @@ class TorchModule:
             module.to("cpu")
 
 
-def taken_in(arrays: Sequence[Any], home: str, dtype: "torch.dtype") -> list[Any]:
-    """The arguments at `home` and in `dtype`; later vectors keep theirs: bfloat16 would round timesteps."""
-    first, *others = (array.to(home) for array in arrays)
-    cast = [first, *(array for array in others if array.dim() > 1)]
-    ids = {id(array) for array in cast if array.is_floating_point()}
-    return [array.to(dtype) if id(array) in ids else array for array in (first, *others)]
+def taken_in(arrays: Sequence[Any], home: str, dtype: "torch.dtype", *, doubles: bool = True) -> list[Any]:
+    """The arguments at `home` and in `dtype`; later vectors keep theirs: bfloat16 would round timesteps.
+
+    Where there are no `doubles`, vectors of float64 become float32. Types change before places do, since not
+    every place has every type.
+    """
+    import torch
+
+    def cast(array: Any, index: int) -> Any:
+        if not array.is_floating_point():
+            return array
+        if index == 0 or array.dim() > 1:
+            return array.to(dtype)
+        return array.float() if array.dtype == torch.float64 and not doubles else array
+
+    return [cast(array, index).to(home) for index, array in enumerate(arrays)]
 
 
 def handed_back(answer: Any, arrays: Sequence[Any]) -> Any:
-    """A tensor or tuple of tensors, moved to the first argument's device and floating type."""
+    """A tensor or tuple of tensors, moved to the first argument's device, then in its floating type."""
     if isinstance(answer, tuple):
         return tuple(handed_back(part, arrays) for part in answer)
     floating = next((array.dtype for array in arrays if array.is_floating_point()), answer.dtype)
-    return answer.to(arrays[0].device, floating if answer.is_floating_point() else answer.dtype)
+    return answer.to(arrays[0].device).to(floating if answer.is_floating_point() else answer.dtype)

@@ -145,10 +145,8 @@ OPTIONS = SecurityOptions(megapixel_steps=21, body_megabytes=1)
 @pytest.mark.parametrize(
     "fields",
     [
-        {"steps": 20},
         {"width": 1024, "height": 1024, "steps": 20},
         {"width": 512, "height": 512, "steps": 80},
-        {"width": 512, "steps": 80},
         {"width": 512, "height": 512, "steps": 20, "batch": 4},
     ],
 )
@@ -156,6 +154,11 @@ def test_twenty_one_megapixel_steps_are_a_picture_of_1024_in_twenty_steps(fields
     check_wish(Wish({"task": "toy", **fields}, {}), OPTIONS)
     with pytest.raises(InvalidRequest, match="megapixel-steps"):
         check_wish(Wish({"task": "toy", **fields, "steps": fields["steps"] + 1}, {}), OPTIONS)
+
+
+@pytest.mark.parametrize("size", [{}, {"width": 1024}, {"height": 1024}])
+def test_work_of_no_known_size_is_counted_when_it_is_planned(size: dict[str, Any]) -> None:
+    check_wish(Wish({"task": "toy", "steps": 1000, "batch": 64, **size}, {}), OPTIONS)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, -1, 2.5, "many", None, [], {}, 10**30])

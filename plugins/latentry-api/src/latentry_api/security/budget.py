@@ -8,18 +8,14 @@ from latentry_api.security.options import SecurityOptions
 from latentry_sdk import InvalidInput, InvalidRequest, Plan, Request, parsed
 from latentry_sdk.service import Wish
 
-USUAL_SIDE = 1024
-"""Pixels, where a request leaves the size to its model."""
-
 
 def check_wish(wish: Wish, options: SecurityOptions) -> None:
-    """Raise `UserError` for inputs or work over the limits; a size that is left out counts as 1024."""
+    """Raise `UserError` for inputs or work over the limits; a size that is left out is known to the plan."""
     sent = sum(map(len, wish.inputs.values()))
     if sent > options.body_megabytes * 1_000_000:
         raise InvalidInput(f"the inputs have {sent / 1e6:.1f} MB; {options.body_megabytes:g} are taken")
     request = parsed(Request, {**wish.request, "inputs": {}})
-    side = request.width or request.height or USUAL_SIDE
-    pixels = (request.width or side) * (request.height or side) * request.batch
+    pixels = (request.width or 0) * (request.height or 0) * request.batch
     _check(pixels * request.steps / 1e6, options)
 
 

@@ -24,7 +24,8 @@ class TorchPlace:
     keeps weights only: they are computed with in `wide`. `memory()` is what is free, and `empty()` gives back
     what torch keeps for later. A job's stages run inside `context()`. `shared` says that weights there are in
     the host's own memory, so they are moved where others are copied, and `doubles` that it has float64.
-    `calling(module, component)` gives what is called in the module's stead.
+    Where torch's `inference` mode does not work, gradients alone are off. `calling(module, component)` gives
+    what is called in the module's stead.
     """
 
     name: str
@@ -37,6 +38,7 @@ class TorchPlace:
     context: Callable[[], AbstractContextManager[Any]] = nullcontext
     shared: bool = False
     doubles: bool = True
+    inference: bool = True
     channels_last: bool = False
     calling: Callable[["torch.nn.Module", Component], Caller | None] = lambda _module, _component: None
 
@@ -67,7 +69,8 @@ class TorchDevice:
         """The place's own context, without autograd."""
         import torch
 
-        with self._place.context(), torch.inference_mode():
+        without = torch.inference_mode if self._place.inference else torch.no_grad
+        with self._place.context(), without():
             yield
 
     def memory(self) -> Memory:

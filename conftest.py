@@ -1,0 +1,14 @@
+"""Put what takes longest first, so that no core waits at the end while another has a long file before it."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order files by the longest time-out that one of their tests has, slow ones before the rest."""
+    longest: dict[object, tuple[float, bool]] = {}
+    for item in items:
+        timeout = item.get_closest_marker("timeout")
+        seconds = float(timeout.args[0]) if timeout else 0.0
+        this = (seconds, item.get_closest_marker("slow") is not None)
+        longest[item.path] = max(longest.get(item.path, this), this)
+    items.sort(key=lambda item: longest[item.path], reverse=True)

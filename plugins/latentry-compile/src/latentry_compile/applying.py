@@ -1,0 +1,44 @@
+"""Have a component's module compile itself where and when it is first called."""
+
+import os
+from types import MethodType
+from typing import TYPE_CHECKING
+
+from latentry_compile.backends import check_backend
+from latentry_compile.calling import Compiled
+from latentry_compile.options import CompileOptions
+from latentry_sdk import Component, Device, Unavailable, Undo
+from latentry_sdk.torch_device import TorchDevice
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""Where inductor looks for the folder of its programs."""
+
+
+def apply(component: Component, device: Device, options: CompileOptions) -> tuple[Component, Undo]:
+    """The component, whose module has a `forward` of its own until the undo takes it away."""
+    if not isinstance(device, TorchDevice):
+        raise Unavailable(
+            f"compile changes how torch calls {component.name}, and its device converts it",
+            fix=f"leave compile out, or place {component.name} on a device that runs torch modules",
+        )
+    check_backend(options)
+    module: Module = component.module
+    before = vars(module).get("forward")
+    compiled = Compiled(before or MethodType(type(module).forward, module), options)
+    module.forward = compiled
+    folder = str(options.cache)
+    os.environ.setdefault(CACHE, folder)
+
+    def undo() -> None:
+        compiled.close()
+        if before is None:
+            del module.forward
+        else:
+            module.forward = before
+        if os.environ.get(CACHE) == folder:
+            del os.environ[CACHE]
+
+    return component, undo

@@ -1,0 +1,27 @@
+"""What `compile` can be told; imports nothing heavy."""
+
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_cache_path
+
+from latentry_sdk import Field, Options
+
+Mode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+
+
+class CompileOptions(Options):
+    """How torch.compile is asked."""
+
+    backend: str = Field(
+        "inductor", pattern=r"[A-Za-z0-9_.-]{1,64}", description="inductor, aot_eager, eager, cudagraphs …"
+    )
+    mode: Mode = Field("default", description="What inductor spends time on")
+    blocks: bool = Field(True, description="Only blocks that repeat, where the model names such; else all")
+    dynamic: Literal["auto", "on", "off"] = Field(
+        "auto", description="One program for all sizes: on, off, or from the second size on"
+    )
+    cache: Path = Field(
+        default_factory=lambda: user_cache_path("latentry") / "inductor",
+        description="Programs of inductor; the environment's TORCHINDUCTOR_CACHE_DIR comes first",
+    )

@@ -7,8 +7,10 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Maker = Callable[[], bytes]
 """Makes a file's bytes."""
@@ -25,16 +27,32 @@ def png(width: int, height: int, *chunks: bytes, data: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def saved(picture: Image.Image, form: str, **more: object) -> bytes:
+def saved(picture: "Image", form: str, **more: object) -> bytes:
     """The file of a picture."""
     file = io.BytesIO()
     picture.save(file, form, **more)
     return file.getvalue()
 
 
-def scene(mode: str = "RGB", size: tuple[int, int] = (64, 64)) -> Image.Image:
+def scene(mode: str = "RGB", size: tuple[int, int] = (64, 64)) -> "Image":
     """A gradient."""
+    from PIL import Image
+
     return Image.linear_gradient("L").resize(size).convert(mode)
+
+
+def plain(mode: str, colour: str | int) -> "Image":
+    """One colour, 64 × 64 pixels."""
+    from PIL import Image
+
+    return Image.new(mode, (64, 64), colour)
+
+
+def noise() -> "Image":
+    """Pixels that do not pack well."""
+    from PIL import Image
+
+    return Image.effect_noise((64, 64), 80).convert("RGB")
 
 
 def zeros(count: int) -> bytes:
@@ -61,13 +79,17 @@ def profile_bomb() -> bytes:
 
 def truncated(form: str) -> Maker:
     """Makes the first 1,500 bytes of a file."""
-    return lambda: saved(Image.effect_noise((64, 64), 80).convert("RGB"), form)[:1500]
+    return lambda: saved(noise(), form)[:1500]
 
 
 def animated(form: str) -> Maker:
     """Makes a file of three pictures."""
-    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue")]
-    return lambda: saved(frames[0], form, save_all=True, append_images=frames[1:])
+
+    def make() -> bytes:
+        first, *others = (plain("RGB", colour) for colour in ("red", "green", "blue"))
+        return saved(first, form, save_all=True, append_images=others)
+
+    return make
 
 
 def many_pages() -> bytes:
@@ -127,9 +149,9 @@ UNUSUAL: Mapping[str, Maker] = {
 """Pictures of 64 × 64 pixels that are rare and right."""
 
 MASKS: Mapping[str, Maker] = {
-    "empty": lambda: saved(Image.new("L", (64, 64)), "PNG"),
-    "full": lambda: saved(Image.new("L", (64, 64), 255), "PNG"),
-    "RGB": lambda: saved(Image.new("RGB", (64, 64), "white"), "PNG"),
+    "empty": lambda: saved(plain("L", 0), "PNG"),
+    "full": lambda: saved(plain("L", 255), "PNG"),
+    "RGB": lambda: saved(plain("RGB", "white"), "PNG"),
     "alpha only": lambda: saved(scene("LA"), "PNG"),
     "one pixel": lambda: saved(one_pixel(), "PNG"),
     "soft": lambda: saved(scene("L"), "PNG"),
@@ -137,10 +159,10 @@ MASKS: Mapping[str, Maker] = {
 """Masks of 64 × 64 pixels that are rare and right."""
 
 
-def one_pixel() -> Image.Image:
+def one_pixel() -> "Image":
     """A mask of one pixel, in a corner."""
-    mask = Image.new("L", (64, 64))
-    ImageDraw.Draw(mask).point((63, 63), 255)
+    mask = plain("L", 0)
+    mask.putpixel((63, 63), 255)
     return mask
 
 

@@ -52,19 +52,20 @@ def _pack_blocks(weight: "Tensor", *, scheme: str) -> Kept:
 
 
 def _unpack_blocks(kept: Kept, shape: tuple[int, ...], dtype: Any, *, scheme: str) -> "Tensor":
+    """As one row of an even length: for others bitsandbytes compiles code anew for each shape."""
     import torch
 
-    functions, absmax = load_functions(), kept[ABSMAX].float()
+    functions, absmax, values = load_functions(), kept[ABSMAX].float(), prod(shape)
     state = functions.QuantState(
         absmax=absmax,
-        shape=torch.Size(shape),
+        shape=torch.Size((1, values + values % 2)),
         code=kept[MAP].float(),
-        blocksize=_block_of(prod(shape), absmax.numel()),
+        blocksize=_block_of(values, absmax.numel()),
         quant_type=scheme,
         dtype=dtype,
     )
-    found: Tensor = functions.dequantize_4bit(kept[DATA], state)
-    return found
+    found: Tensor = functions.dequantize_4bit(kept[DATA].reshape(1, -1), state)
+    return found.flatten()[:values].reshape(shape)
 
 
 def _adopt_blocks(kept: Kept, shape: tuple[int, ...], *, scheme: str) -> Kept:

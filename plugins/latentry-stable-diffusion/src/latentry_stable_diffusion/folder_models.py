@@ -6,6 +6,7 @@ from typing import Any
 
 from latentry_sdk import Detected, ModelHeader
 from latentry_stable_diffusion.fitting import fits, reject_missing
+from latentry_stable_diffusion.stored import open_unfilled, stored_by
 
 
 def open_folder(header: ModelHeader, detected: Detected) -> Mapping[str, Any]:
@@ -34,6 +35,9 @@ def _open(header: ModelHeader, part: str) -> Any:
 
     header.config(part)  # refuses code, in case the file changed since detection
     kind, dtype = _class_of(part)
+    if stored_by(header, part):
+        with fits(header, part):
+            return open_unfilled(header, part, kind)
     variant = "fp16" if ".fp16" in header.weight_files(part)[0].name else None
     with fits(header, part):
         model, info = kind.from_pretrained(

@@ -11,6 +11,7 @@ from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.file_models import open_file
 from latentry_stable_diffusion.folder_models import open_folder
+from latentry_stable_diffusion.stored import tensors_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,9 @@ def as_components(models: Models, header: ModelHeader, detected: Detected) -> Ma
     made["vae_encoder"] = modules.vae_encoder(models["vae"])
     made["vae_decoder"] = modules.vae_decoder(models["vae"])
     examples, digest = _examples(models, detected), _digest(header)
+    stored = {name: partial(tensors_of, header, name) for name in detected.quantized}
     return {
-        name: Component(name, "torch", module, examples[name], partial(digest, name))
+        name: Component(name, "torch", module, examples[name], partial(digest, name), stored=stored.get(name))
         for name, module in made.items()
     }
 
@@ -52,6 +54,7 @@ def _examples(models: Models, detected: Detected) -> Mapping[str, Example]:
     width, height = detected.size
     channels, tokens = details.latent_channels, details.tokens
     latents = (height // details.factor, width // details.factor)
+    config = models["unet"].config  # not the model: the example would keep its weights
 
     def ids() -> "tuple[Tensor, ...]":
         return (torch.ones(1, tokens, dtype=torch.int64),)
@@ -63,7 +66,6 @@ def _examples(models: Models, detected: Detected) -> Mapping[str, Example]:
         return (torch.zeros(1, channels, *latents),)
 
     def noisy() -> "tuple[Tensor, ...]":
-        config = models["unet"].config
         text = torch.zeros(2, tokens, config.cross_attention_dim)
         plain = (torch.zeros(2, details.channels, *latents), torch.tensor([500.0]), text)
         return plain + _added(config, details)

@@ -1,6 +1,7 @@
 """The callables that devices place: thin modules with positional tensor arguments, which tracers understand.
 
-The classes are made inside functions so that importing this module imports no torch.
+The classes are made inside functions so that importing this module imports no torch. They hold no model by
+a closure: a copy of a module would keep the weights of the module that it was copied from.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,11 @@ def text_encoder(model: Any, *, penultimate: bool) -> "Module":
     import torch
     from torch.nn import Identity, Module
 
-    inner = getattr(model, "text_model", model)
-
     class TextEncoder(Module):
-        def __init__(self) -> None:
+        def __init__(self, model: Any) -> None:
             super().__init__()
             self.model = model
-            self.norm = Identity() if penultimate else inner.final_layer_norm
+            self.norm = Identity() if penultimate else getattr(model, "text_model", model).final_layer_norm
 
         def forward(self, input_ids: "Tensor") -> "tuple[Tensor, Tensor]":
             output = self.model(input_ids, output_hidden_states=True)
@@ -36,7 +35,7 @@ def text_encoder(model: Any, *, penultimate: bool) -> "Module":
             backwards = output.hidden_states[::-1][int(penultimate) :][:MOST_SKIPPED]
             return torch.stack([self.norm(states) for states in backwards]), pooled
 
-    return frozen(TextEncoder())
+    return frozen(TextEncoder(model))
 
 
 def unet(model: Any) -> "Module":
@@ -44,7 +43,7 @@ def unet(model: Any) -> "Module":
     from torch.nn import Module
 
     class Unet(Module):
-        def __init__(self) -> None:
+        def __init__(self, model: Any) -> None:
             super().__init__()
             self.model = model
 
@@ -62,7 +61,7 @@ def unet(model: Any) -> "Module":
             )
             return output[0]
 
-    return frozen(Unet())
+    return frozen(Unet(model))
 
 
 def vae_encoder(model: Any) -> "Module":
@@ -70,7 +69,7 @@ def vae_encoder(model: Any) -> "Module":
     from torch.nn import Module
 
     class VaeEncoder(Module):
-        def __init__(self) -> None:
+        def __init__(self, model: Any) -> None:
             super().__init__()
             self.model = _without(model, "decoder", "post_quant_conv")
 
@@ -78,7 +77,7 @@ def vae_encoder(model: Any) -> "Module":
             mean: Tensor = self.model.encode(pixels).latent_dist.mode()
             return mean
 
-    return frozen(VaeEncoder())
+    return frozen(VaeEncoder(model))
 
 
 def vae_decoder(model: Any) -> "Module":
@@ -86,7 +85,7 @@ def vae_decoder(model: Any) -> "Module":
     from torch.nn import Module
 
     class VaeDecoder(Module):
-        def __init__(self) -> None:
+        def __init__(self, model: Any) -> None:
             super().__init__()
             self.model = _without(model, "encoder", "quant_conv")
 
@@ -94,7 +93,7 @@ def vae_decoder(model: Any) -> "Module":
             output: tuple[Tensor] = self.model.decode(latents, return_dict=False)
             return output[0]
 
-    return frozen(VaeDecoder())
+    return frozen(VaeDecoder(model))
 
 
 def frozen(module: "Module") -> "Module":

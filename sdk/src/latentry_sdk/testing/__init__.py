@@ -2,7 +2,17 @@
 
 import pytest
 
-SUITES = ("devices", "devices_models", "devices_limits", "optimizers", "quantizers", "samplers", "schedulers")
+SUITES = (
+    "devices",
+    "devices_models",
+    "devices_limits",
+    "optimizers",
+    "quantizers",
+    "samplers",
+    "schedulers",
+    "stages",
+    "surfaces",
+)
 QUEUES = ("queues_parts", "queues_lines", "queues_leases", "queues_ends", "queues_once")
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in (*SUITES, *QUEUES)))
 
@@ -18,6 +28,8 @@ from latentry_sdk.testing.row import Row  # noqa: E402
 from latentry_sdk.testing.samplers import SamplerContract, SamplerSuite  # noqa: E402
 from latentry_sdk.testing.samplers_order import measured_order  # noqa: E402
 from latentry_sdk.testing.schedulers import SchedulerSuite  # noqa: E402
+from latentry_sdk.testing.stages import StageSuite  # noqa: E402
+from latentry_sdk.testing.surfaces import SurfaceSuite  # noqa: E402
 
 __all__ = [
     "HEAVY",
@@ -32,6 +44,8 @@ __all__ = [
     "SamplerContract",
     "SamplerSuite",
     "SchedulerSuite",
+    "StageSuite",
+    "SurfaceSuite",
     "flow_range",
     "heavy_imports",
     "measured_order",

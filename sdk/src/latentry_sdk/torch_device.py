@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentry.errors import Unavailable
 from latentry.types import Component, Memory
+from latentry_sdk.managed import Settling
 from latentry_sdk.memory import memory_of
 from latentry_sdk.torch_copies import STORED, cast_copy, narrows, stored_copy
 from latentry_sdk.torch_placed import Caller, TorchModule
@@ -50,7 +51,9 @@ class TorchDevice:
         self._place = place
 
     def place(self, component: Component, dtype: str | None) -> TorchModule:
-        """The component there in `dtype`, by moving or by a copy; a managed one is left where it is.
+        """The component there in `dtype`, by moving or by a copy.
+
+        A managed one is left where it is, and told where it will be called if it is `Settling`.
 
         Raises `Unavailable` for a type it does not compute in, and `OutOfMemory`.
         """
@@ -91,6 +94,7 @@ class TorchDevice:
         """The module at home, and whether it is the component's own, taken away from the CPU."""
         module, place = component.module, self._place
         if component.managed:
+            _settle(component, place.home, dtype, stored=stored)
             return module, False
         if stored:
             return self._in_order(stored_copy(module, dtype, place.home)), False
@@ -104,6 +108,16 @@ class TorchDevice:
         if self._place.channels_last and any(weight.dim() == 4 for weight in module.parameters()):
             return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
         return module
+
+
+def _settle(component: Component, home: str, dtype: "torch.dtype", *, stored: bool) -> None:
+    if stored:
+        raise Unavailable(
+            f"an optimizer moves the weights of {component.name}: the device cannot keep them in {STORED}",
+            fix="choose another dtype",
+        )
+    if isinstance(component.module, Settling):
+        component.module.settle(home, dtype)
 
 
 def torch_dtype(place: TorchPlace, name: str) -> "torch.dtype":

@@ -13,8 +13,9 @@ from latentry_sdk.testing.accelerator import fake_device
 from latentry_sdk.testing.closeness import identical, relative
 from latentry_sdk.testing.fingerprints import changes, fingerprint
 from latentry_sdk.testing.here import HERE_SPEC
-from latentry_sdk.testing.optimizers_memory import Account, largest_block
+from latentry_sdk.testing.optimizers_memory import Account
 from latentry_sdk.testing.parts import Part, kinds, make_part
+from latentry_sdk.torch_blocks import largest_block
 
 NEAR = 0.15
 """How far an estimate may be from what is measured, of what is measured."""

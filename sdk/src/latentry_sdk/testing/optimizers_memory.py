@@ -1,15 +1,12 @@
 """Count what a component takes on the pretend accelerator."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentry_sdk import Device, Footprint, Options, Placed
 from latentry_sdk.testing.accelerator import FakeAccelerator, Ledger, fake_device
-
-if TYPE_CHECKING:
-    from torch.nn import Module
 
 PLENTY = 1 << 50
 """Bytes of memory that are never used up."""
@@ -44,20 +41,3 @@ class Account:
             self.ledger.restart()
             placed(*arguments)
             return Footprint(kept - before, self.ledger.peak - kept)
-
-
-def largest_block(module: "Module") -> int:
-    """Bytes of the weights of the largest part: an entry of a list of modules, or a part that is in none."""
-    return max(map(_size, _blocks(module)), default=0)
-
-
-def _blocks(module: "Module") -> Iterator["Module"]:
-    import torch
-
-    for child in module.children():
-        lists = [each for each in child.modules() if isinstance(each, torch.nn.ModuleList)]
-        yield from (entry for each in lists for entry in each) if lists else [child]
-
-
-def _size(module: "Module") -> int:
-    return sum(weight.nbytes for weight in module.parameters())

@@ -78,7 +78,7 @@ def _text_encoder(layout: str) -> Part:
 
 
 def _text_encoder_2(layout: str) -> Part:
-    return _encoding("text_encoder_2", layout, tiny.text_encoder(WIDTHS[layout][1], projection=True))
+    return _encoding("text_encoder_2", layout, tiny.text_encoder(WIDTHS[layout][-1], projection=True))
 
 
 def _encoding(name: str, layout: str, model: Any) -> Part:

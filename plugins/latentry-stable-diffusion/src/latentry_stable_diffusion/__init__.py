@@ -1,5 +1,9 @@
 """Stable Diffusion 1, 2, XL and XL refiner: how these checkpoints are recognised, loaded and called."""
 
+from typing import Any
+
+import click
+
 from latentry_sdk import (
     CONDITIONING,
     DENOISE,
@@ -20,6 +24,8 @@ from latentry_sdk import (
     hookimpl,
 )
 from latentry_stable_diffusion import prompts
+from latentry_stable_diffusion.activations import activations, work
+from latentry_stable_diffusion.commands import quantize
 from latentry_stable_diffusion.denoising import DenoiseOptions, check_second_guidance, denoise
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load
@@ -34,7 +40,15 @@ ROLES = ("encode_prompt", "encode_image", "noise", "denoise", "decode")
 def register_models() -> tuple[ModelFamily, ...]:
     """One family: its variants differ in configuration only."""
     roles = {role: f"{NAME}.{role}" for role in ROLES}
-    return (ModelFamily(NAME, detect, load, roles, description="Stable Diffusion 1, 2, XL and XL refiner"),)
+    text = "Stable Diffusion 1, 2, XL and XL refiner"
+    return (ModelFamily(NAME, detect, load, roles, work=work, activations=activations, description=text),)
+
+
+@hookimpl
+def register_commands(cli: Any) -> None:
+    """`latentry quantize`."""
+    group: click.Group = cli
+    group.add_command(quantize)
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from typing import Any, Self
 from latentry_sdk import UNGUIDED, Detected, Job, ModelRange
 from latentry_sdk.guidance import FEATURE
 from latentry_stable_diffusion.architectures import Architecture
+from latentry_stable_diffusion.layout import largest_blocks, read_layout
 
 INPAINT = "inpaint"
 
@@ -16,7 +17,7 @@ class Details:
     """The family's own part of `Detected`, JSON-able.
 
     `channels` is what the UNet takes: the latents, and for inpainting ones (2 * latents + 1) the mask and the
-    masked latents too. `force_upcast` says that the VAE overflows in float16.
+    masked latents too. `force_upcast` says that the VAE overflows in float16; `Layout.of` reads `layout`.
     """
 
     architecture: str
@@ -31,6 +32,7 @@ class Details:
     scaling_factor: float
     latents_mean: tuple[float, ...] | None
     latents_std: tuple[float, ...] | None
+    layout: Mapping[str, Any]
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -48,6 +50,7 @@ def read_details(
     *,
     unet: Mapping[str, Any],
     vae: Mapping[str, Any],
+    encoders: Mapping[str, Mapping[str, Any]],
     index: Mapping[str, Any],
     prediction: str,
     tokens: int,
@@ -66,19 +69,28 @@ def read_details(
         scaling_factor=float(vae.get("scaling_factor", 0.18215)),
         latents_mean=_floats(vae.get("latents_mean")),
         latents_std=_floats(vae.get("latents_std")),
+        layout=read_layout(unet, vae, encoders),
     )
 
 
 def as_detected(
-    details: Details, *, parameters: Mapping[str, int], model_range: ModelRange, size: tuple[int, int]
+    details: Details,
+    *,
+    parts: Mapping[str, Mapping[str, int]],
+    model_range: ModelRange,
+    size: tuple[int, int],
 ) -> Detected:
-    """What the host is told. The variant reads "sd1", "sd2-v", "sdxl-inpaint" …"""
+    """What the host is told; `parts` maps each component to its tensors' sizes.
+
+    The variant reads "sd1", "sd2-v", "sdxl-inpaint" …
+    """
     inpaint = details.channels == 2 * details.latent_channels + 1
     marks = [details.architecture, *([INPAINT] if inpaint else [])]
     marks += ["v"] if details.prediction == "v_prediction" else []
     return Detected(
         variant="-".join(marks),
-        components=parameters,
+        components={part: sum(sizes.values()) for part, sizes in parts.items()},
+        largest=largest_blocks(parts),
         model_range=model_range,
         size=size,
         multiple=details.factor,

@@ -18,6 +18,7 @@ from latentry_stable_diffusion.architectures import (
 from latentry_stable_diffusion.details import Details, as_detected, read_details, vae_factor
 from latentry_stable_diffusion.noise_levels import model_range
 from latentry_stable_diffusion.prediction import EPSILON, VELOCITY, prediction_of
+from latentry_stable_diffusion.stored import folder_of, stored_parts, weights_of
 
 CLASSES = {
     "unet": "UNet2DConditionModel",
@@ -27,6 +28,9 @@ CLASSES = {
 }
 UNSUPPORTED = ("time_cond_proj_dim", "class_embed_type", "num_class_embeds", "encoder_hid_dim_type")
 DEPTHS = ("num_hidden_layers", "layers_per_block", "transformer_layers_per_block")
+Parts = dict[str, dict[str, int]]
+"""The sizes of each component's tensors, by their names."""
+
 DECODER = ("decoder.", "post_quant_conv.")
 
 
@@ -62,18 +66,26 @@ def _describe_folder(header: ModelHeader, encoders: frozenset[str]) -> Detected 
     prediction = scheduler.get("prediction_type", EPSILON)
     if architecture is None or not _is_supported(unet, scheduler) or prediction not in (EPSILON, VELOCITY):
         return None
-    tokens = min(int(header.config(name).get("max_position_embeddings", 77)) for name in encoders)
+    texts = {name: header.config(name) for name in sorted(encoders)}
     details = read_details(
-        architecture, unet=unet, vae=vae, index=header.index, prediction=prediction, tokens=tokens
+        architecture,
+        unet=unet,
+        vae=vae,
+        encoders=texts,
+        index=header.index,
+        prediction=prediction,
+        tokens=min(int(text.get("max_position_embeddings", 77)) for text in texts.values()),
     )
     if details.channels not in (details.latent_channels, 2 * details.latent_channels + 1):
         return None
-    return as_detected(
+    quantized = stored_parts(header, tensors)
+    found = as_detected(
         details,
-        parameters=_folder_parameters(tensors),
+        parts=_folder_parts(tensors, {folder_of(part): label for part, label in quantized.items()}),
         model_range=model_range(scheduler),
         size=_native_size(unet, vae),
     )
+    return replace(found, quantized=quantized)
 
 
 def _check_depth(header: ModelHeader, part: str, tensors: int) -> None:
@@ -106,16 +118,18 @@ def _native_size(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[int, 
     return int(width) * vae_factor(vae), int(height) * vae_factor(vae)
 
 
-def _folder_parameters(tensors: Mapping[str, Mapping[str, TensorInfo]]) -> dict[str, int]:
+def _folder_parts(tensors: Mapping[str, Mapping[str, TensorInfo]], labels: Mapping[str, str]) -> Parts:
     counts = {
-        part: {name: prod(tensor.shape) for name, tensor in found.items()} for part, found in tensors.items()
+        part: {name: weights_of(tensor, labels.get(part)) for name, tensor in found.items()}
+        for part, found in tensors.items()
     }
-    return {part: sum(counts[part].values()) for part in counts if part != "vae"} | _halves(counts["vae"])
+    return {part: counts[part] for part in counts if part != "vae"} | _halves(counts["vae"])
 
 
-def _halves(counts: Mapping[str, int]) -> dict[str, int]:
-    decoder = sum(count for name, count in counts.items() if name.startswith(DECODER))
-    return {"vae_encoder": sum(counts.values()) - decoder, "vae_decoder": decoder}
+def _halves(counts: Mapping[str, int]) -> Parts:
+    decoder = {name: count for name, count in counts.items() if name.startswith(DECODER)}
+    encoder = {name: count for name, count in counts.items() if name not in decoder}
+    return {"vae_encoder": encoder, "vae_decoder": decoder}
 
 
 def _detect_file(header: ModelHeader) -> Detected | None:
@@ -129,7 +143,7 @@ def _detect_file(header: ModelHeader) -> Detected | None:
     size = 768 if architecture is SD2 and prediction == VELOCITY else architecture.size
     return as_detected(
         _shipped_details(architecture, channels, prediction),
-        parameters=_file_parameters(counts, architecture.encoders),
+        parts=_file_parts(counts, architecture.encoders),
         model_range=model_range({"rescale_betas_zero_snr": "ztsnr" in shapes}),
         size=(size, size),
     )
@@ -138,15 +152,18 @@ def _detect_file(header: ModelHeader) -> Detected | None:
 def _shipped_details(architecture: Architecture, channels: int, prediction: str) -> Details:
     unet, vae = (read_config(architecture.configs / part / "config.json") for part in ("unet", "vae"))
     index = read_config(architecture.configs / "model_index.json")
-    details = read_details(architecture, unet=unet, vae=vae, index=index, prediction=prediction, tokens=77)
+    texts = {name: read_config(architecture.configs / name / "config.json") for name in architecture.encoders}
+    details = read_details(
+        architecture, unet=unet, vae=vae, encoders=texts, index=index, prediction=prediction, tokens=77
+    )
     return replace(details, channels=channels)
 
 
-def _file_parameters(counts: Mapping[str, int], encoders: Mapping[str, str]) -> dict[str, int]:
+def _file_parts(counts: Mapping[str, int], encoders: Mapping[str, str]) -> Parts:
     prefixes = {**encoders, "unet": UNET}
-    sums = {
-        part: sum(count for name, count in counts.items() if name.startswith(prefix))
+    parts = {
+        part: {name: count for name, count in counts.items() if name.startswith(prefix)}
         for part, prefix in prefixes.items()
     }
     vae = {name.removeprefix(VAE): count for name, count in counts.items() if name.startswith(VAE)}
-    return sums | _halves(vae)
+    return parts | _halves(vae)

@@ -1,9 +1,9 @@
 """Compile components with torch.compile."""
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-from latentry_compile.options import CompileOptions
+from latentry_compile.options import CompileOptions, Dynamic, Mode
 from latentry_sdk import Component, Device, Footprint, OptimizerSpec, Undo, Work, hookimpl
 
 
@@ -22,13 +22,32 @@ def register_optimizers() -> Sequence[OptimizerSpec]:
     ]
 
 
-def unchanged(footprint: Footprint, _work: Work, **_options: Any) -> Footprint:
+def unchanged(
+    footprint: Footprint,
+    _work: Work,
+    *,
+    backend: str,  # noqa: ARG001
+    mode: Mode,  # noqa: ARG001
+    blocks: bool,  # noqa: ARG001
+    dynamic: Dynamic,  # noqa: ARG001
+    cache: Path,  # noqa: ARG001
+) -> Footprint:
     """Weights stay as they are, and so do the largest intermediate results."""
     return footprint
 
 
-def compile_component(component: Component, device: Device, **options: Any) -> tuple[Component, Undo]:
+def compile_component(
+    component: Component,
+    device: Device,
+    *,
+    backend: str,
+    mode: Mode,
+    blocks: bool,
+    dynamic: Dynamic,
+    cache: Path,
+) -> tuple[Component, Undo]:
     """The component, compiled when it is first called; `Unavailable` where that cannot work."""
     from latentry_compile.applying import apply
 
-    return apply(component, device, CompileOptions.model_validate(options))
+    asked = CompileOptions(backend=backend, mode=mode, blocks=blocks, dynamic=dynamic, cache=cache)
+    return apply(component, device, asked)

@@ -1,20 +1,17 @@
 """Have a component's module compile itself where and when it is first called."""
 
-import os
 from types import MethodType
 from typing import TYPE_CHECKING
 
 from latentry_compile.backends import check_backend
 from latentry_compile.calling import Compiled
+from latentry_compile.folders import keep_programs_in
 from latentry_compile.options import CompileOptions
 from latentry_sdk import Component, Device, Unavailable, Undo
 from latentry_sdk.torch_device import TorchDevice
 
 if TYPE_CHECKING:
     from torch.nn import Module
-
-CACHE = "TORCHINDUCTOR_CACHE_DIR"
-"""Where inductor looks for the folder of its programs."""
 
 
 def apply(component: Component, device: Device, options: CompileOptions) -> tuple[Component, Undo]:
@@ -29,8 +26,7 @@ def apply(component: Component, device: Device, options: CompileOptions) -> tupl
     before = vars(module).get("forward")
     compiled = Compiled(before or MethodType(type(module).forward, module), options)
     module.forward = compiled
-    folder = str(options.cache)
-    os.environ.setdefault(CACHE, folder)
+    forget = keep_programs_in(options.cache)
 
     def undo() -> None:
         compiled.close()
@@ -38,7 +34,6 @@ def apply(component: Component, device: Device, options: CompileOptions) -> tupl
             del module.forward
         else:
             module.forward = before
-        if os.environ.get(CACHE) == folder:
-            del os.environ[CACHE]
+        forget()
 
     return component, undo

@@ -8,6 +8,7 @@ from platformdirs import user_cache_path
 from latentry_sdk import Field, Options
 
 Mode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+Dynamic = Literal["auto", "on", "off"]
 
 
 class CompileOptions(Options):
@@ -18,7 +19,7 @@ class CompileOptions(Options):
     )
     mode: Mode = Field("default", description="What inductor spends time on")
     blocks: bool = Field(True, description="Only blocks that repeat, where the model names such; else all")
-    dynamic: Literal["auto", "on", "off"] = Field(
+    dynamic: Dynamic = Field(
         "auto", description="One program for all sizes: on, off, or from the second size on"
     )
     cache: Path = Field(

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import latentry_cuda
-from latentry_cuda import gpus, probing
+from latentry_cuda import probing
 from latentry_cuda.device import cuda_place, tf32
 from latentry_cuda.options import CudaOptions
-from latentry_sdk import Component, Memory, Unavailable
+from latentry_sdk import Component, Memory, Unavailable, nvidia
 from latentry_sdk.testing import DeviceSuite, heavy_imports
 from latentry_sdk.testing.devices import BOUNDS
 from latentry_sdk.testing.gpus import FakeGpu
@@ -73,9 +73,9 @@ def machine(monkeypatch):
         made = Driver(**driver)
         monkeypatch.setitem(__import__("sys").modules, "pynvml", made)
         monkeypatch.setattr(probing, "torch_build", lambda: build)
-        monkeypatch.delenv(gpus.VISIBLE, raising=False)
+        monkeypatch.delenv(nvidia.VISIBLE, raising=False)
         if visible is not None:
-            monkeypatch.setenv(gpus.VISIBLE, visible)
+            monkeypatch.setenv(nvidia.VISIBLE, visible)
         return made
 
     return make
@@ -106,7 +106,7 @@ def test_each_card_is_told_with_its_memory_and_types_and_the_driver_is_let_go_of
     ],
 )
 def test_what_is_hidden_from_cuda_is_not_there(machine, visible, names):
-    assert list(gpus.handles(machine(), visible)) == names
+    assert list(nvidia.handles(machine(), visible)) == names
 
 
 def test_the_probe_counts_as_cuda_does(machine):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import latentry_cuda
-from latentry_cuda.gpus import driver, gpus
+from latentry_sdk.nvidia import driver, gpus
 from latentry_sdk.testing.devices import distance
 from latentry_sdk.testing.devices_models import exact
 from latentry_sdk.testing.hardware import opened

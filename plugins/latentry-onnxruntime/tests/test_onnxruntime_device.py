@@ -10,11 +10,12 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from latentry_onnxruntime import exporting, open_onnxruntime, probing, register_devices
+from latentry_onnxruntime import open_onnxruntime, probing, register_devices
 from latentry_onnxruntime.options import OnnxRuntimeOptions
 from latentry_onnxruntime.providers import PROVIDERS
 from latentry_onnxruntime.sessions import runtime_errors
 from latentry_sdk import Component, Device, PluginError, Unavailable
+from latentry_sdk.engines.exporting import exporter
 from latentry_sdk.testing import DeviceSuite
 
 CLOSE = 1e-4
@@ -256,7 +257,7 @@ def test_a_half_precision_graph_computes_near_torchs_and_leaves_the_module_alone
     """As other providers are given it; the processor runs it too, though no device offers that."""
     torch.manual_seed(0)
     module, given = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.SiLU()).eval(), torch.randn(3, 8)
-    program = exporting.exporter("block", "float16")(module, (given,), True)
+    program = exporter("block", "float16")(module, (given,), True)
     (found,) = program(given.half())
     assert found.dtype == torch.float16
     with torch.no_grad():

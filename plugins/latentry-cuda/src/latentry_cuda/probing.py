@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from latentry_cuda.gpus import VISIBLE, NoDriver, NvidiaGpu, driver, driver_version, gpus
 from latentry_sdk import DeviceReport, Memory
 from latentry_sdk.gpus import with_held
+from latentry_sdk.nvidia import VISIBLE, NoDriver, NvidiaGpu, driver, driver_version, gpus
 from latentry_sdk.torch_builds import missing_build, reinstall, torch_build
 
 RANK = 100  # the first GPU is preferred to the others, and all to the processor's 10

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from latentry_onnxruntime.exporting import MADE_WITH, MODEL, exporter, write
 from latentry_onnxruntime.options import OnnxRuntimeOptions
 from latentry_onnxruntime.probing import build_folder, build_name, present, swap
 from latentry_onnxruntime.providers import Provider
@@ -21,6 +20,7 @@ from latentry_sdk.engines import (
     refuse_managed,
     system_memory,
 )
+from latentry_sdk.engines.exporting import EXPORTERS, MODEL, exporter, write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +78,7 @@ class OnnxRuntimeDevice:
         def opened(converted: Converted) -> Session:
             return session(converted, self._provider, self._options)
 
-        folder = self._options.cache / entry(component, arrays, *MADE_WITH, dtype)
+        folder = self._options.cache / entry(component, arrays, "latentry-onnxruntime", *EXPORTERS, dtype)
         if kept := load(folder, lambda place: place / MODEL):
             return opened(kept)
         trace = exporter(component.name, dtype)

@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from latentry_onnxruntime.exporting import MODEL, write
 from latentry_onnxruntime.options import OnnxRuntimeOptions
 from latentry_onnxruntime.providers import Provider
 from latentry_sdk import Unavailable
 from latentry_sdk.engines import Converted
+from latentry_sdk.engines.exporting import MODEL, write
 
 if TYPE_CHECKING:
     from torch import Tensor

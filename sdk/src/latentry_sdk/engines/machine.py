@@ -5,13 +5,15 @@ from importlib.metadata import PackageNotFoundError, version
 from latentry.errors import Unavailable
 from latentry.types import Component, Memory
 
+UNKNOWN = "of unknown version"
+
 
 def installed(name: str) -> str:
     """The version of a distribution, from its metadata."""
     try:
         return version(name)
     except PackageNotFoundError:
-        return "of unknown version"
+        return UNKNOWN
 
 
 def system_memory() -> Memory:

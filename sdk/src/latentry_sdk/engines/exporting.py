@@ -1,4 +1,7 @@
-"""Export a component's module to ONNX by torch's exporter, and write what it gives."""
+"""Export a component's module to ONNX by torch's exporter, and write what it gives.
+
+Who uses this depends on the distributions onnx and onnxscript.
+"""
 
 import logging
 import warnings
@@ -8,14 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk import Unavailable
-from latentry_sdk.engines import Trace
+from latentry.errors import Unavailable
+from latentry_sdk.engines.conversion import Trace
+from latentry_sdk.torch_copies import cast_copy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODEL = "model.onnx"
-MADE_WITH = ("latentry-onnxruntime", "onnx", "onnxscript", "torch")
+EXPORTERS = ("onnx", "onnxscript", "torch")
+"""The distributions whose versions change what is exported."""
 
 
 def exporter(component: str, dtype: str) -> Trace:
@@ -29,7 +34,7 @@ def write(program: Any, folder: Path) -> None:
 
 
 def _exported(name: str, dtype: str, module: Any, arrays: tuple["Tensor", ...], general: bool) -> Any:
-    """The ONNX program; ONNX Runtime does what optimizing the graph here would do, in less time."""
+    """The ONNX program, as it is: engines do what optimizing the graph here would do, in less time."""
     import torch
 
     module, arrays = _cast(module, arrays, getattr(torch, dtype))
@@ -59,8 +64,6 @@ def _open(array: "Tensor") -> dict[int, Any]:
 def _cast(module: Any, arrays: tuple["Tensor", ...], dtype: Any) -> tuple[Any, tuple["Tensor", ...]]:
     """Both in `dtype`, in copies; later vectors keep theirs, because timesteps would be rounded."""
     import torch
-
-    from latentry_sdk.torch_copies import cast_copy
 
     if dtype == torch.float32:
         return module, arrays

@@ -1,4 +1,7 @@
-"""Ask NVIDIA's driver about its GPUs, without torch and without taking memory there."""
+"""Ask NVIDIA's driver about its GPUs, without torch and without taking memory there.
+
+Who uses this depends on the distribution nvidia-ml-py.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -6,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from latentry_sdk import Memory
+from latentry.types import Memory
 from latentry_sdk.gpus import visible
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"

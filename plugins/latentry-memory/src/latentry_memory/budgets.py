@@ -1,0 +1,46 @@
+"""How many bytes of a device a job may take."""
+
+from dataclasses import dataclass
+
+from latentry_sdk import DeviceReport, Field, Number, Options, Plan, parsed
+
+OWNER = "memory"
+
+
+class MemoryOptions(Options):
+    """Settings of the configuration file, under `[options.memory]`."""
+
+    reserve: Number = Field(
+        0.1, ge=0, lt=1, description="Share of a device's free memory that plans leave alone, for workspaces"
+    )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes that a job is planned for, and the most that it may take at all; None where nobody knows.
+
+    `is_host` says that the device's memory is the machine's own, from which nothing can be offloaded.
+    """
+
+    wanted: int | None
+    most: int | None
+    is_host: bool = False
+
+
+def budget_of(plan: Plan, report: DeviceReport) -> Budget:
+    """The budget for a device: what is free now, and at most all of it, each less the reserve."""
+    given = plan.config.options.get(OWNER, {})
+    reserve = parsed(MemoryOptions, given, where=f"[options.{OWNER}]: ").reserve
+    total, free = report.memory.total, report.memory.free
+    if total is None:
+        return Budget(None, None)
+    most = round(total * (1 - reserve))
+    wanted = most if free is None else min(round(free * (1 - reserve)), most)
+    return Budget(wanted, most, total == host_memory())
+
+
+def host_memory() -> int:
+    """All memory of this machine."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)

@@ -17,7 +17,7 @@ from latentry.integrity import Guard
 from latentry.registry import COLLECTED, Registry
 
 T = TypeVar("T")
-RESERVED = ("plugins", "devices", "models", "samplers", "schedulers", "tasks", "doctor")
+RESERVED = ("plugins", "devices", "models", "samplers", "schedulers", "tasks", "doctor", "plan", "check")
 """The host's own commands."""
 TAKING_OPTIONS = ("sample", "sigmas", "estimate", "apply")
 """The functions of configurable specs that take the declared options as keyword arguments."""

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import click
 
 from latentry.config import load_config
-from latentry.errors import Cancelled, LatentryError, UnknownName, UserError
+from latentry.errors import Cancelled, LatentryError, OutOfMemory, UnknownName, UserError
 from latentry.host import Host
 from latentry_cli.console import quiet_stdout
 from latentry_cli.doctor import doctor
 from latentry_cli.listing import LISTINGS
+from latentry_cli.planning import PlanGroup
 from latentry_cli.tasks import task_command
 
 USER_MISTAKE, BUG, STOPPED = 2, 1, 130
@@ -35,6 +36,8 @@ def run(arguments: Sequence[str]) -> int:
         return _say(str(exc), USER_MISTAKE)
     except (Cancelled, click.Abort, KeyboardInterrupt):
         return _say("stopped", STOPPED)
+    except OutOfMemory as exc:
+        return _say(str(exc), BUG)
     except LatentryError as exc:
         traceback.print_exception(exc.__cause__ or exc)
         return _say(str(exc), BUG)
@@ -62,6 +65,7 @@ def build(host: Host) -> click.Group:
     group.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
     for name, task in host.registry.tasks.items():
         group.add_command(task_command(host, task), name)
+    group.add_command(PlanGroup(host))
     for listing in LISTINGS:
         group.add_command(listing)
     group.add_command(doctor)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,18 @@ def task_command(host: Host, task: TaskSpec) -> click.Command:
     def callback(**values: Any) -> None:
         _run(host, task, owners, values)
 
+    parameters = _parameters(host, task, owners)
+    return click.Command(task.name, params=parameters, callback=callback, help=task.description)
+
+
+def request_maker(host: Host, task: TaskSpec) -> Callable[[Mapping[str, Any]], Request]:
+    """What makes a task's request of the values of its command's flags."""
+    owners = _owners(host, task)
+    return lambda values: _request(task, owners, values, Path(values["output"]) if values["output"] else None)
+
+
+def _parameters(host: Host, task: TaskSpec, owners: Mapping[tuple[str, str], str]) -> list[click.Parameter]:
+
     parameters: list[click.Parameter] = [click.Argument(["prompt"], default="")]
     parameters += [
         click.Option([f"--{spec.name}", f"input_{spec.name}"], metavar="PATH", help=spec.description)
@@ -47,7 +59,7 @@ def task_command(host: Host, task: TaskSpec) -> click.Command:
         click.Option(["--force"], is_flag=True, help="Overwrite files that exist"),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON"),
     ]
-    return click.Command(task.name, params=parameters, callback=callback, help=task.description)
+    return parameters
 
 
 def _owners(host: Host, task: TaskSpec) -> Mapping[tuple[str, str], str]:

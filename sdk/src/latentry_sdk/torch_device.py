@@ -25,8 +25,9 @@ class TorchPlace:
     keeps weights only: they are computed with in `wide`. `memory()` is what is free, and `empty()` gives back
     what torch keeps for later. A job's stages run inside `context()`. `shared` says that weights there are in
     the host's own memory, so they are moved where others are copied, and `doubles` that it has float64.
-    Where torch's `inference` mode does not work, gradients alone are off. `calling(module, component)` gives
-    what is called in the module's stead.
+    Where torch's `inference` mode does not work, gradients alone are off. `prepared(module, dtype)`
+    changes a module that was brought there, in place or for another. `calling(module, component)` gives what
+    is called in the module's stead.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TorchPlace:
     doubles: bool = True
     inference: bool = True
     channels_last: bool = False
+    prepared: Callable[["torch.nn.Module", "torch.dtype"], "torch.nn.Module"] = lambda module, _dtype: module
     calling: Callable[["torch.nn.Module", Component], Caller | None] = lambda _module, _component: None
 
 
@@ -97,17 +99,17 @@ class TorchDevice:
             _settle(component, place.home, dtype, stored=stored)
             return module, False
         if stored:
-            return self._in_order(stored_copy(module, dtype, place.home)), False
+            return self._prepared(stored_copy(module, dtype, place.home), dtype), False
         if place.shared and not narrows(module, dtype):
-            return self._in_order(module.to(place.home, dtype)), place.home != "cpu"
-        return self._in_order(cast_copy(module, dtype, place.home)), False
+            return self._prepared(module.to(place.home, dtype), dtype), place.home != "cpu"
+        return self._prepared(cast_copy(module, dtype, place.home), dtype), False
 
-    def _in_order(self, module: "torch.nn.Module") -> "torch.nn.Module":
+    def _prepared(self, module: "torch.nn.Module", dtype: "torch.dtype") -> "torch.nn.Module":
         import torch
 
         if self._place.channels_last and any(weight.dim() == 4 for weight in module.parameters()):
-            return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-        return module
+            module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self._place.prepared(module, dtype)
 
 
 def _settle(component: Component, home: str, dtype: "torch.dtype", *, stored: bool) -> None:

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from latentry_openvino import OpenVinoOptions, open_openvino, register_devices
+from latentry_openvino import CpuOptions, engine, open_openvino, register_devices
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Device, PluginError, Unavailable
 from latentry_sdk.testing import DeviceSuite
@@ -100,7 +100,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def device(cache: Path) -> Device:
-    return open_openvino(OpenVinoOptions(cache=cache, threads=1))
+    return open_openvino(CpuOptions(cache=cache, threads=1))
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_timestep_a_picture_is_traced_beside_a_single_one(device: Device) -> N
 
 @pytest.mark.parametrize("damage", ["half the weights", "half the graph", "no note", "half a note"])
 def test_a_damaged_entry_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
-    device = open_openvino(OpenVinoOptions(cache=tmp_path, threads=1))
+    device = open_openvino(CpuOptions(cache=tmp_path, threads=1))
     part, given = component(torch.nn.Linear(8, 8), torch.ones(1, 8)), torch.randn(2, 8)
     first = device.place(part, None)(given)
     (entry,) = tmp_path.iterdir()
@@ -184,9 +184,9 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, caplog: pytest.LogCapture
 def test_two_at_once_keep_one_whole_entry(tmp_path: Path) -> None:
     code = f"""if True:
         import torch
-        from latentry_openvino import OpenVinoOptions, open_openvino
+        from latentry_openvino import CpuOptions, open_openvino
         from latentry_sdk import Component
-        device = open_openvino(OpenVinoOptions(cache={str(tmp_path)!r}, threads=1))
+        device = open_openvino(CpuOptions(cache={str(tmp_path)!r}, threads=1))
         part = Component("relu", "torch", torch.nn.ReLU(), lambda: (torch.ones(1, 3),), lambda: "relu")
         assert device.place(part, None)(torch.full((2, 3), -1.0)).sum() == 0
     """
@@ -200,7 +200,7 @@ def test_a_cache_that_cannot_be_written_costs_a_conversion_and_no_job(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    device = open_openvino(OpenVinoOptions(cache=tmp_path / "file" / "cache", threads=1))
+    device = open_openvino(CpuOptions(cache=tmp_path / "file" / "cache", threads=1))
     placed = device.place(component(torch.nn.ReLU(), torch.ones(1, 3)), None)
     assert placed(torch.full((2, 3), -1.0)).sum() == 0
     assert "cannot be kept" in caplog.text
@@ -209,9 +209,9 @@ def test_a_cache_that_cannot_be_written_costs_a_conversion_and_no_job(
 def test_converting_loads_no_telemetry(tmp_path: Path) -> None:
     code = f"""if True:
         import sys, torch
-        from latentry_openvino import OpenVinoOptions, open_openvino
+        from latentry_openvino import CpuOptions, open_openvino
         from latentry_sdk import Component
-        device = open_openvino(OpenVinoOptions(cache={str(tmp_path)!r}))
+        device = open_openvino(CpuOptions(cache={str(tmp_path)!r}))
         device.place(Component("relu", "torch", torch.nn.ReLU(), lambda: (torch.ones(1),), lambda: "1"), None)
         assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
     """
@@ -249,7 +249,7 @@ def test_what_it_cannot_do_is_refused(device: Device, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="'float12' on CPU; use float32"):
         device.place(relu, "float12")
     with pytest.raises(Unavailable, match="no device 'TPU'"):
-        open_openvino(OpenVinoOptions(target="TPU", cache=tmp_path))
+        open_openvino(CpuOptions(target="TPU", cache=tmp_path))
     with pytest.raises(Unavailable, match="an optimizer moves the weights of relu"):
         device.place(component(torch.nn.ReLU(), torch.ones(1), managed=True), None)
     placed = device.place(relu, "float32")
@@ -266,6 +266,58 @@ def test_bfloat16_is_done_only_where_the_processor_has_it(device: Device) -> Non
     else:
         with pytest.raises(Unavailable, match="'bfloat16' on CPU"):
             device.place(part, "bfloat16")
+
+
+def test_static_sizes_are_compiled_one_by_one_from_one_conversion(
+    device: Device, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = Unet()
+    part = component(module, *unet_arguments(2, 8))
+    device.place(part, None)
+    monkeypatch.setattr(load_openvino(), "convert_model", refuse)
+    placed = open_openvino(CpuOptions(cache=cache, threads=1, shapes="static")).place(part, None)
+    for batch, rows, columns in ((2, 8, 8), (1, 9, 7), (2, 8, 8)):
+        given = unet_arguments(batch, rows, columns)
+        with torch.no_grad():
+            assert error(placed(*given), module(*given)) < CLOSE
+    assert len(placed._engines) == 2
+    assert not any(port.partial_shape.is_dynamic for port in placed._engines[0]._compiled.inputs)
+
+
+def test_a_conversion_is_made_and_tested_for_static_sizes_too(tmp_path: Path) -> None:
+    device = open_openvino(CpuOptions(cache=tmp_path, threads=1, shapes="static"))
+    placed = device.place(component(Halving(), torch.ones(1, 1, 8, 8)), None)
+    assert [float(placed(torch.ones(1, 1, rows, 8)).mean()) for rows in (8, 9, 8, 4)] == [2, 3, 2, 3]
+
+
+def test_streams_threads_and_the_hint_are_what_openvino_then_has(tmp_path: Path) -> None:
+    options = CpuOptions(cache=tmp_path, threads=2, streams=2, hint="throughput")
+    placed = open_openvino(options).place(component(torch.nn.ReLU(), torch.ones(1, 3)), None)
+    compiled = placed._engines[0]._compiled
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
+    assert compiled.get_property("NUM_STREAMS") == 2
+    assert str(compiled.get_property("PERFORMANCE_HINT")).endswith("THROUGHPUT")
+
+
+def test_intels_other_hardware_is_what_openvino_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's system has no such device; the list of another one is put in its place."""
+    specs = {spec.name: spec for spec in register_devices()}
+    assert engine.listed() == load_openvino().Core().available_devices
+    monkeypatch.setattr(engine, "may_have", lambda _target: True)
+    monkeypatch.setattr(engine, "listed", lambda: ["CPU", "GPU.0", "GPU.1"])
+    assert specs["openvino-gpu"].probe().available
+    report = specs["openvino-npu"].probe()
+    assert (report.available, report.detail) == (False, "OpenVINO finds no NPU")
+    assert "driver" in report.fix
+    assert specs["openvino-npu"].options().shapes == "static"
+
+
+def test_without_a_devices_file_openvino_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "listed", refuse)
+    monkeypatch.setattr(engine, "FILES", {"GPU": "no/such*", "NPU": "no/such*"})
+    monkeypatch.setattr(engine.sys, "platform", "linux")
+    reports = [spec.probe() for spec in register_devices()]
+    assert [report.available for report in reports] == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["openvino", "torch"])

@@ -4,21 +4,26 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from latentry_sdk.engines import Converted
+from latentry_sdk.engines import Converted, Shapes, shapes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class CompiledModel:
-    """One compiled model, called by one thread at a time."""
+    """One compiled model, called by one thread at a time; for arguments of `fixed` shapes alone, if any."""
 
-    def __init__(self, compiled: Any, converted: Converted) -> None:
+    def __init__(self, compiled: Any, converted: Converted, fixed: Shapes | None = None) -> None:
         self.many = converted.many
-        self.takes = converted.takes
+        self._converted = converted
+        self._fixed = fixed
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._lock = Lock()
+
+    def takes(self, arrays: Sequence["Tensor"]) -> bool:
+        """Whether it gives the right numbers for arguments of these shapes and kinds."""
+        return self._converted.takes(arrays) and self._fixed in (None, shapes(arrays))
 
     def __call__(self, arrays: Sequence["Tensor"]) -> list["Tensor"]:
         """The outputs, which are copies; the inputs are read where they lie if their type allows it."""

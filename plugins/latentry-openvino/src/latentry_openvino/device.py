@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from latentry_openvino.calling import CompiledModel
+from latentry_openvino.compiling import Compiler
 from latentry_openvino.conversion import MADE_WITH, MODEL, tracer, write
-from latentry_openvino.engine import PRECISIONS, OpenVinoOptions
+from latentry_openvino.engine import PRECISIONS, AnyOptions
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Memory, Unavailable
 from latentry_sdk.engines import (
@@ -31,10 +33,11 @@ LIMITS = {"f32": 1e-3, "bf16": 0.1, "f16": 0.05}
 class OpenVinoDevice:
     """Converts components and runs them with one OpenVINO core."""
 
-    def __init__(self, options: OpenVinoOptions) -> None:
+    def __init__(self, options: AnyOptions) -> None:
         self._options = options
         self._core = load_openvino().Core()
         self._check_target()
+        self._compiler = Compiler(self._core, options)
 
     def place(self, component: Component, dtype: str | None) -> EngineComponent:
         """The converted component, from the disk where it was converted before.
@@ -43,9 +46,14 @@ class OpenVinoDevice:
         """
         precision = self._precision(dtype)
         refuse_managed(component, "openvino")
+        known: list[Converted] = []
 
         def build(arrays: Sequence["Tensor"]) -> CompiledModel:
-            return self._engine(component, arrays, precision)
+            converted = next((each for each in known if each.takes(arrays)), None)
+            if converted is None:
+                converted = self._converted(component, arrays, precision)
+                known.append(converted)
+            return self._compiler.compiled(converted, arrays, precision)
 
         chosen = next(name for name, hint in PRECISIONS.items() if hint == precision)
         return EngineComponent(build, build(component.example()), device="openvino", dtype=chosen)
@@ -64,32 +72,19 @@ class OpenVinoDevice:
     def close(self) -> None:
         """Nothing is held beyond the placed components."""
 
-    def _engine(self, component: Component, arrays: Sequence["Tensor"], precision: str) -> CompiledModel:
-        def compiled(converted: Converted) -> CompiledModel:
-            return self._compile(converted, precision)
-
+    def _converted(self, component: Component, arrays: Sequence["Tensor"], precision: str) -> Converted:
         folder = self._options.cache / entry(component, arrays, *MADE_WITH)
         if kept := load(folder, lambda place: self._core.read_model(place / MODEL)):
-            return compiled(kept)
+            return kept
         converted = convert(
-            component, arrays, trace=tracer(component.name), build=compiled, limit=LIMITS[precision]
+            component,
+            arrays,
+            trace=tracer(component.name),
+            build=partial(self._compiler.tried, precision=precision),
+            limit=LIMITS[precision],
         )
         keep(converted, folder, write)
-        return compiled(converted)
-
-    def _compile(self, converted: Converted, precision: str) -> CompiledModel:
-        hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
-        if self._options.threads:
-            hints["INFERENCE_NUM_THREADS"] = self._options.threads
-        try:
-            return CompiledModel(
-                self._core.compile_model(converted.model, self._options.target, hints), converted
-            )
-        except RuntimeError as exc:
-            reason = " ".join(str(exc).split())[:200]
-            raise Unavailable(
-                f"openvino cannot compile for {self._options.target}: {reason}", fix="choose another target"
-            ) from exc
+        return converted
 
     def _check_target(self) -> None:
         known = [*self._core.available_devices, "AUTO"]

@@ -5,12 +5,13 @@ from latentry_sdk.engines.calling import Engine, EngineComponent
 from latentry_sdk.engines.conversion import Converted, Trace, convert
 from latentry_sdk.engines.keeping import entry, keep, load
 from latentry_sdk.engines.machine import installed, refuse_managed, system_memory
-from latentry_sdk.engines.shapes import halved, shapes, signature, stretched
+from latentry_sdk.engines.shapes import Shapes, halved, shapes, signature, stretched
 
 __all__ = [
     "Converted",
     "Engine",
     "EngineComponent",
+    "Shapes",
     "Trace",
     "agrees",
     "answer",

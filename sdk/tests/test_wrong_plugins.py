@@ -33,7 +33,7 @@ def promises(suite: type) -> set[str]:
 def test_a_broken_promise_fails_the_test_that_is_for_it(path: Path) -> None:
     found = suites(path)
     told: dict[str, set[str]] = {name: set() for name in found}
-    for outcome in run(path):
+    for outcome in run([str(path)]):
         assert outcome.suite in told, outcome
         if outcome.status == "failed":
             told[outcome.suite].add(outcome.test)

@@ -11,6 +11,7 @@ import click
 from latentry.config import load_config
 from latentry.errors import Cancelled, LatentryError, OutOfMemory, UnknownName, UserError
 from latentry.host import Host
+from latentry_cli.check import check
 from latentry_cli.console import quiet_stdout
 from latentry_cli.doctor import doctor
 from latentry_cli.listing import LISTINGS
@@ -69,6 +70,7 @@ def build(host: Host) -> click.Group:
     for listing in LISTINGS:
         group.add_command(listing)
     group.add_command(doctor)
+    group.add_command(check)
     for name, command in host.commands.items():
         group.add_command(command, name)
     group.context_settings["obj"] = host

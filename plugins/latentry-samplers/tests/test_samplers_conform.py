@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import latentry_samplers
-from latentry_samplers.catalogue import ADAPTIVE, CFG_PP, DISTILLED, ORDINARY, STOCHASTIC
+from latentry_samplers.catalogue import ADAPTIVE
+from latentry_samplers.suites import TestDistilled, TestSamplers, named  # noqa: F401
 from latentry_sdk import Number, Options, SamplerSpec
 from latentry_sdk.testing import Gaussian, SamplerContract, SamplerSuite, heavy_imports, measured_order
 
@@ -48,10 +49,6 @@ VARIANTS = [
 ]
 
 
-def named(spec: SamplerSpec) -> str:
-    return spec.name
-
-
 FREE = Gaussian(mean=-0.5).denoise
 """What is seen without the prompt."""
 
@@ -64,19 +61,10 @@ def given_to(
     return found | ({"unguided": unguided} if spec.unguided else {})
 
 
-class TestSamplers(SamplerSuite):
-    """Solvers keep the contract and their claims, by default and with other options."""
+class TestVariants(SamplerSuite):
+    """Solvers keep the contract and their claims with other options too."""
 
-    @pytest.fixture(params=[*ORDINARY, *STOCHASTIC, *CFG_PP, *VARIANTS], ids=named)
-    def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
-        spec: SamplerSpec = request.param
-        return spec
-
-
-class TestDistilled(SamplerContract):
-    """Samplers for distilled models keep the contract; more and smaller steps are not what they are for."""
-
-    @pytest.fixture(params=DISTILLED, ids=named)
+    @pytest.fixture(params=VARIANTS, ids=named)
     def spec(self, request: pytest.FixtureRequest) -> SamplerSpec:
         spec: SamplerSpec = request.param
         return spec

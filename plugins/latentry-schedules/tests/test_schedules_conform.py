@@ -1,6 +1,5 @@
 """Every schedule of this plugin keeps the contract, for any number of steps."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import latentry_schedules
+from latentry_schedules.suites import TestSchedules  # noqa: F401
 from latentry_schedules.timesteps import ddim_uniform, normal, simple
 from latentry_sdk import InvalidRequest, ModelRange, SchedulerSpec
 from latentry_sdk.testing import SchedulerSuite, flow_range, heavy_imports, stable_diffusion_range
@@ -24,22 +24,6 @@ ENDED = ["karras", "exponential", "polyexponential", "linear", "kl_optimal", "be
 RANGES = (stable_diffusion_range(), flow_range())
 SHORT = ModelRange(tuple(0.05 * 1.6**t for t in range(10)))
 CASES = [(spec, levels) for spec in SCHEDULES.values() for levels in RANGES if levels.space in spec.spaces]
-
-
-class TestSchedules(SchedulerSuite):
-    """All; those that the user writes out get even levels."""
-
-    @pytest.fixture(params=ALL.values(), ids=[*ALL])
-    def spec(self, request: pytest.FixtureRequest) -> SchedulerSpec:
-        spec: SchedulerSpec = request.param
-        return spec
-
-    def given(self, spec: SchedulerSpec, steps: int) -> Mapping[str, Any]:
-        highest = {"sigmas": 1.0, "timesteps": 999.0}.get(spec.name)
-        return {"values": tuple(highest * (1 - i / (steps + 1)) for i in range(steps))} if highest else {}
-
-    def ranges(self, spec: SchedulerSpec) -> tuple[ModelRange, ...]:
-        return super().ranges(spec) if spec.name != "sigmas" else (ModelRange((1e-4, 1.0)),)
 
 
 @settings(deadline=None)

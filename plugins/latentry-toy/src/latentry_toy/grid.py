@@ -46,6 +46,10 @@ class Grid:
         """The pictures of the batch, 64 floats each."""
         return [self.values[start : start + PIXELS] for start in range(0, len(self.values), PIXELS)]
 
+    def tolist(self) -> list[float]:
+        """All numbers, as array libraries give them."""
+        return list(self.values)
+
     def _each(self, other: Operand, operation: Callable[[float, float], float]) -> "Grid":
         if isinstance(other, Grid):
             size = max(len(self.values), len(other.values))

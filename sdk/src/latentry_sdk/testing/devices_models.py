@@ -84,7 +84,8 @@ class Models(DeviceContract):
         with device.activate():
             placed(*part.component.example())
         placed.close()
-        assert changes(before, fingerprint(module)) == []
+        left = changes(before, fingerprint(module))
+        assert not left, f"changed: {left[:5]}"
 
     def test_arguments_are_left_as_they_are(self, device: Device, part: Part) -> None:
         """No result is written over them."""

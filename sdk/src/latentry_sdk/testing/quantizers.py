@@ -123,13 +123,14 @@ class QuantizerSuite:
                 before = fingerprint(part.component.module)
                 found = spec.apply(part.component, scheme)
                 found.module(*part.component.example())
-                assert changes(before, fingerprint(part.component.module)) == []
+                left = changes(before, fingerprint(part.component.module))
+                assert not left, f"changed: {left[:5]}"
 
     def test_digests_tell_schemes_apart(self, spec: QuantizerSpec, cases: Cases) -> None:
         """And from the component as it was, but not one time from another."""
         found = [quantized.digest() for _, _, quantized in cases]
         plain = {part.component.digest() for _, part, _ in cases}
-        assert len({*found, *plain}) == len(found) + len(plain)
+        assert len({*found, *plain}) == len(found) + len(plain), "two have the same digest"
         scheme, part, _ = cases[0]
         assert spec.apply(part.component, scheme).digest() == found[0]
 

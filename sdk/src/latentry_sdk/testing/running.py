@@ -18,13 +18,14 @@ MOST = 300
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one test: its class, its name, what it was given, and why it did not pass."""
+    """What became of one test: its class, its name, the spec it is of, and why it did not pass."""
 
     suite: str
     test: str
-    given: str
+    subject: str
     status: Status
     reason: str = ""
+    given: str = ""
 
 
 @dataclass
@@ -40,8 +41,9 @@ class Recorder:
         if before is None or RANKS[status] > RANKS[before.status]:
             path, _, name = report.nodeid.partition("[")
             suite, test = path.split("::")[-2:]
-            given = name.removesuffix("]")
-            self.outcomes[report.nodeid] = Outcome(suite, test, given, status, _reason(report))
+            given, subject = name.removesuffix("]"), dict(report.user_properties).get("subject", "")
+            told = Outcome(suite, test, str(subject), status, _reason(report), given)
+            self.outcomes[report.nodeid] = told
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module of suites that cannot be imported has failed."""
@@ -49,12 +51,17 @@ class Recorder:
             self.outcomes[report.nodeid] = Outcome("", report.nodeid, "", "failed", _reason(report))
 
 
-def run(path: Path, *flags: str, plugins: Sequence[Any] = ()) -> list[Outcome]:
-    """The outcomes of the suites in a file, run in this process; what pytest prints is left out."""
-    recorder, folder = Recorder(), path.parent
-    own = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}")
+def run(places: Sequence[str], *, plugins: Sequence[Any] = ()) -> list[Outcome]:
+    """The outcomes of suites, run in this process; what pytest prints is left out.
+
+    A place is a file, or `file::class`; without any, nothing is run.
+    """
+    if not places:
+        return []
+    recorder, folder = Recorder(), Path(places[0].partition("::")[0]).parent
+    flags = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}")
     with redirect_stdout(io.StringIO()):
-        pytest.main([str(path), *own, "--import-mode=importlib", *flags], plugins=[recorder, *plugins])
+        pytest.main([*places, *flags, "--import-mode=importlib"], plugins=[recorder, *plugins])
     return list(recorder.outcomes.values())
 
 

@@ -31,6 +31,9 @@ from latentry_sdk.testing.stages_watch import Seen, around, modules, prints, run
 START = frozenset({JOB.name, SEEDS.name, SIGMAS.name, SIZE.name})
 """Keys that are there from the start, and need not be declared."""
 
+MOST = 5
+"""Names that a message lists."""
+
 
 class StageSuite:
     """Subclass this and override the fixture `spec`, and `asked` or `options`.
@@ -92,30 +95,36 @@ class StageSuite:
 
     def test_it_reads_only_what_it_needs(self, spec: StageSpec, seen: Seen) -> None:
         """What it cannot do without is declared, or there from the start."""
-        assert seen.read - START <= {key.name for key in spec.needs}
+        undeclared = seen.read - START - {key.name for key in spec.needs}
+        assert not undeclared, f"it reads {sorted(undeclared)}"
 
     def test_it_gives_what_it_declares(self, spec: StageSpec, seen: Seen) -> None:
         """A state with all of it, with which the job comes to its end."""
         assert isinstance(seen.gave, State), seen.error
-        assert [key.name for key in spec.gives if key not in seen.gave] == []
-        assert seen.error == ""
+        missing = [key.name for key in spec.gives if key not in seen.gave]
+        assert not missing, f"it does not give {missing}"
+        assert not seen.error, seen.error
 
     def test_it_puts_nothing_new_beside(self, spec: StageSpec, seen: Seen) -> None:
         """A key that no stage gave before is declared, so that others can need it."""
-        assert seen.put - {JOB.name, *seen.before} <= {key.name for key in spec.gives}
+        undeclared = seen.put - {JOB.name, *seen.before} - {key.name for key in spec.gives}
+        assert not undeclared, f"it puts {sorted(undeclared)}"
 
     def test_the_state_that_it_takes_stays_as_it_was(self, seen: Seen) -> None:
         """Pictures, latents and lists in it are replaced, not changed."""
-        assert [name for name in seen.before if seen.before[name] != seen.after.get(name)] == []
+        changed = [name for name in seen.before if seen.before[name] != seen.after.get(name)]
+        assert not changed, f"it changes {changed}"
 
     def test_the_same_job_gives_the_same(self, host: Host, plan: Plan) -> None:
         """To the bit, also right after it."""
         first, second = done(host, plan), done(host, plan)
-        assert [one.data for one in first.artifacts] == [one.data for one in second.artifacts]
+        same = [one.data for one in first.artifacts] == [one.data for one in second.artifacts]
+        assert same, "the second time other files came out"
 
     def test_a_finished_job_leaves_the_model_as_it_was(self, host: Host, plan: Plan, spec: StageSpec) -> None:
         """Weights, hooks, processors and attributes, to the bit."""
-        assert self.left(host, plan, spec, lambda after: after) == []
+        left = self.left(host, plan, spec, lambda after: after)
+        assert not left, f"it leaves {left[:MOST]}"
 
     def test_a_failed_job_leaves_the_model_as_it_was(self, host: Host, plan: Plan, spec: StageSpec) -> None:
         """The undos run however the job ends."""
@@ -123,7 +132,8 @@ class StageSuite:
         def fail(_after: State) -> State:
             raise RuntimeError("the next stage fails")
 
-        assert self.left(host, plan, spec, fail) == []
+        left = self.left(host, plan, spec, fail)
+        assert not left, f"it leaves {left[:MOST]}"
 
     def test_cancelling_ends_the_job(self, host: Host, plan: Plan, spec: StageSpec) -> None:
         """At the stage, or before any that follows."""
@@ -141,7 +151,7 @@ class StageSuite:
         with suppress(Cancelled):
             run_plan(host, stopped, cancel=cancel)
             assert plan.stages[-1].name == spec.name, "the job came to its end"
-        assert gone_on == []
+        assert not gone_on, f"{gone_on} ran after it"
 
     def left(self, host: Host, plan: Plan, spec: StageSpec, then: Callable[[State], State]) -> list[str]:
         """What a job leaves changed in the model's modules, if `then` follows the stage."""

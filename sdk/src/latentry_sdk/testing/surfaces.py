@@ -73,7 +73,8 @@ class SurfaceSuite:
         """So that what a server refuses below them is told its way, and no other surface's path is taken."""
         found = [route.path for route in routes_of(mounted)]
         assert found
-        assert [path for path in found if not path.startswith(mounted.prefixes or ("/",))] == []
+        outside = [path for path in found if not path.startswith(mounted.prefixes or ("/",))]
+        assert not outside, f"outside of its prefixes: {outside}"
 
     def test_refusals_are_json(self, mounted: MountedSurface) -> None:
         """What the server refuses by itself, told in the surface's own way."""

@@ -97,6 +97,16 @@ def test_each_shape_is_recorded_once_and_replayed_with_other_numbers(api):
     assert placed._module.runs == 2 * (3 + 1)  # three calls to warm up, one that is recorded
 
 
+def test_what_was_recorded_in_a_job_is_replayed_outside_of_one_too(api):
+    part, gpu = component(), device(api, graphs=1)
+    placed = gpu.place(part, None)
+    with gpu.activate():
+        placed(*part.example())
+    arrays = part.example()
+    torch.testing.assert_close(placed(*arrays)[0], wanted(part, arrays))
+    assert [graph.replays for graph in api.graphs] == [2]
+
+
 def test_only_so_many_recordings_are_kept(api):
     gpu = device(api, graphs=1)
     placed = gpu.place(component(), None)

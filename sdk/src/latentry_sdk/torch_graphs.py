@@ -112,7 +112,8 @@ def recorder(api: Any, index: int) -> Record:
     def record(module: "torch.nn.Module", arrays: Sequence["torch.Tensor"]) -> Recording:
         import torch
 
-        inputs = tuple(torch.empty_like(array).copy_(array) for array in arrays)
+        with torch.inference_mode(False), torch.no_grad():  # or only calls in that mode could write to them
+            inputs = tuple(torch.empty_like(array).copy_(array) for array in arrays)
         with api.device(index):
             warm_up(api, side, module, inputs)
             graph = api.CUDAGraph()

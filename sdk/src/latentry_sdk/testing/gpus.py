@@ -38,9 +38,12 @@ class FakeGraph:
 
     def replay(self) -> None:
         """Do all again, and write each result over the former one."""
+        import torch
+
         self.recorded.replays += 1
-        for operation, arguments, named, former in self.operations:
-            _write_over(former, operation(*arguments, **named))
+        with torch.inference_mode():
+            for operation, arguments, named, former in self.operations:
+                _write_over(former, operation(*arguments, **named))
 
 
 class FakeGpu:

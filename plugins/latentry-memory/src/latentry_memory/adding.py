@@ -11,6 +11,9 @@ OFFLOAD = 50
 PIECES = 60
 """From this rung on, they come for each call, in pieces; below, all together and once a job."""
 
+DISK = 80
+"""The rung on which they rest on disk: the slowest, for where nothing else fits."""
+
 KEEP = "keep"
 """The option of an optimizer that says how many bytes of a component's weights stay on the device."""
 
@@ -31,6 +34,11 @@ class Saver:
     def offloads(self) -> bool:
         """Whether it moves weights off the device."""
         return self.rung >= OFFLOAD
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a component's weights go only to make room for another's that come in the same way."""
+        return OFFLOAD <= self.rung < PIECES
 
     def suits(self, part: str) -> bool:
         """Whether it is for this component."""

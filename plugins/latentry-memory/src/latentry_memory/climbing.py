@@ -1,15 +1,15 @@
 """Find the cheapest optimizers that make the components of one device fit into it.
 
-The ladder is climbed rung by rung. Up to the first rung on which something fits, all that does not offload is
-taken, then what is not needed is dropped, the dearest first. Of all ways to offload, the one that moves the
-fewest bytes is taken; then as much as fits stays on the device.
+What does not offload is tried rung by rung. Then the ways to offload are compared: the one that brings the
+fewest bytes to the device is taken, and offloading to disk only where nothing else fits. What is not needed
+is dropped, the dearest first, and as much as fits stays on the device.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from latentry_memory.adding import PIECES, Added, Saver
+from latentry_memory.adding import DISK, OFFLOAD, Added, Saver
 from latentry_sdk import Footprint, PluginError, Work
 
 MOST_WAYS = 20_000
@@ -45,12 +45,20 @@ def peak(parts: Parts, added: Added) -> int:
 
 def cheapest(parts: Parts, budget: int) -> Added | None:
     """What to add so that the peak is at most `budget` bytes; nothing where that is so already."""
-    for rung in (0, *sorted({saver.rung for part in parts for saver in part.savers})):
+    for rung in _steps(parts):
         ways = [way for way in _ways(parts, rung) if peak(parts, way) <= budget]
         if ways:
             best = min(ways, key=lambda way: _moved(parts, way, budget))
             return _keeping(parts, _needed(parts, best, budget), budget)
     return None
+
+
+def _steps(parts: Parts) -> list[int]:
+    """How far up the ladder to look, one step after the other."""
+    rungs = {saver.rung for part in parts for saver in part.savers}
+    return sorted(
+        {0, *(rung for rung in rungs if rung < OFFLOAD), *([DISK - 1] if rungs else []), *rungs & {DISK}}
+    )
 
 
 def smallest(parts: Parts) -> int:
@@ -67,11 +75,17 @@ def _ways(parts: Parts, rung: int) -> Iterator[Added]:
     for each in heavy:
         count *= len(each)
     choices = product(*heavy) if count <= MOST_WAYS else zip(*_even(heavy), strict=True)
-    for chosen in choices:
+    for chosen in filter(_is_sound, choices):
         yield {
             part.name: (*light[part.name], *([saver] if saver else []))
             for part, saver in zip(parts, chosen, strict=True)
         }
+
+
+def _is_sound(chosen: Sequence[Saver | None]) -> bool:
+    """Whether all components come whole or none: such ones make room for each other, and for no others."""
+    whole = [saver is not None and saver.is_whole for saver in chosen]
+    return all(whole) or not any(whole)
 
 
 def _even(heavy: list[list[Saver | None]]) -> list[list[Saver | None]]:
@@ -80,20 +94,34 @@ def _even(heavy: list[list[Saver | None]]) -> list[list[Saver | None]]:
     return [each + [each[-1]] * (longest - len(each)) for each in heavy]
 
 
-def _moved(parts: Parts, way: Added, budget: int) -> tuple[int, int]:
-    """Bytes that are brought to the device in a job, and the rungs that it takes: less is cheaper.
-
-    What is left of the budget is taken by weights that stay, those first that are called most often.
-    """
-    moved, room = 0, budget - peak(parts, way)
-    for part in sorted(parts, key=lambda part: -part.calls):
+def _moved(parts: Parts, way: Added, budget: int) -> tuple[float, int]:
+    """Bytes that are brought to the device in a job, and the rungs that it takes: less is cheaper."""
+    stays = _staying(parts, way, budget - peak(parts, way))
+    moved = 0.0
+    for part in parts:
         for saver in way[part.name]:
             if saver.offloads:
-                stays = min(room, part.footprint.kept) if saver.keeps else 0
-                room -= stays
-                calls = 1 if saver.rung < PIECES else part.calls
-                moved += (part.footprint.kept - stays) * calls * (saver.rung // 10)
+                calls = 1 if saver.is_whole else part.calls
+                moved += (part.footprint.kept - stays.get(part.name, 0)) * calls * saver.rung
     return moved, sum(saver.rung for chosen in way.values() for saver in chosen)
+
+
+def _staying(parts: Parts, way: Added, room: int) -> dict[str, int]:
+    """Bytes of each component that will stay in `room`: the same number for all that an optimizer has."""
+    using: dict[str, list[Part]] = {}
+    for part in sorted(parts, key=lambda part: -part.calls):
+        for saver in way[part.name]:
+            if saver.keeps:
+                using.setdefault(saver.spec.name, []).append(part)
+    stays: dict[str, int] = {}
+    for users in using.values():
+        left = sorted(users, key=lambda part: part.footprint.kept)
+        while left:
+            part = left[0]
+            stays[part.name] = min(part.footprint.kept, room // len(left))
+            room -= stays[part.name]
+            left.pop(0)
+    return stays
 
 
 def _needed(parts: Parts, way: Added, budget: int) -> Added:
@@ -102,10 +130,10 @@ def _needed(parts: Parts, way: Added, budget: int) -> Added:
     Where weights come in pieces, what lowers the peak is needed: it leaves room for weights that stay.
     """
     filled = any(saver.keeps for chosen in way.values() for saver in chosen)
-    uses = [(saver, part.name) for part in parts for saver in way[part.name]]
+    uses = [(saver, part.name) for part in parts for saver in way[part.name] if not saver.offloads]
     for saver, name in sorted(uses, key=lambda use: -use[0].rung):
         less = {**way, name: tuple(other for other in way[name] if other is not saver)}
-        most = peak(parts, way) if filled and not saver.offloads else budget
+        most = peak(parts, way) if filled else budget
         if peak(parts, less) <= most:
             way = less
     return way

@@ -92,7 +92,7 @@ def pixels(host: Host, device: str, **options: object) -> np.ndarray:
 def test_recorded_jobs_draw_what_the_processor_draws_also_between_changes_of_the_model(
     host: Host, gpu: Pretend
 ) -> None:
-    """A recording would draw the model as it was: pictures that tile are drawn plainly, the next by replay."""
+    """A recording would draw the model as it was: pictures that tile are drawn plainly."""
     plain, tiled = pixels(host, "cpu"), pixels(host, "cpu", seamless=SEAMLESS)
     assert np.abs(plain - tiled).max() > 8
     found, replays = [], []

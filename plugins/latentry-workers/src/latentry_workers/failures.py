@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latentry_sdk import InvalidInput, LatentryError, OutOfMemory, PluginError, UserError
+from latentry_sdk.memory import says_memory
 from latentry_workers.classes import known, name_of
-
-ALLOCATION_FAILED = ("can't allocate memory", "out of memory", "not enough memory")
-"""What torch, CUDA and OpenVINO say in a RuntimeError when memory ran out."""
 
 
 class WorkerTraceback(Exception):
@@ -24,7 +22,7 @@ def explained(exc: BaseException) -> LatentryError:
     An input that no memory suffices for stays the user's mistake.
     """
     said = f"{type(exc).__name__}: {' '.join(str(exc).split())}"
-    if not isinstance(exc, InvalidInput) and any(map(_says_memory, _causes(exc))):
+    if not isinstance(exc, InvalidInput | OutOfMemory) and any(map(says_memory, _causes(exc))):
         return _because(OutOfMemory(said, fix="ask for a smaller picture or batch"), exc)
     return exc if isinstance(exc, LatentryError) else _because(PluginError(f"the job raised {said}"), exc)
 
@@ -56,10 +54,3 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
     while exc is not None:
         yield exc
         exc = exc.__cause__
-
-
-def _says_memory(exc: BaseException) -> bool:
-    """Whether the error itself says that memory ran out; torch's classes are told by name, unimported."""
-    if isinstance(exc, MemoryError) or "OutOfMemoryError" in {kind.__name__ for kind in type(exc).__mro__}:
-        return True
-    return isinstance(exc, RuntimeError) and any(words in str(exc) for words in ALLOCATION_FAILED)

@@ -175,7 +175,7 @@ def test_out_of_memory_is_said_so_and_the_worker_is_replaced(opened: Opened, who
 
 def test_what_a_device_says_of_its_memory_is_told_as_it_is(opened: Opened) -> None:
     program = "from latentry_sdk import OutOfMemory; raise OutOfMemory('cuda has 1 byte') from MemoryError()"
-    with pytest.raises(OutOfMemory, match="^cuda has 1 byte$"):
+    with pytest.raises(OutOfMemory, match=r"^cuda has 1 byte$"):
         opened().act(program)
 
 

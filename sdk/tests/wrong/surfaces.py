@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,10 @@ class Wrong(SurfaceSuite):
     test_its_module_imports_nothing_heavy: Any = None
     """Takes a process of its own, and the module is the same but in one of these."""
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return {"WRONG": self.wrong}
+
     @pytest.fixture(autouse=True)
     def way(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WRONG", self.wrong)
@@ -55,7 +59,7 @@ class TestRight(Wrong):
     """One that answers breaks none."""
 
 
-class TestImportsNumpy(Wrong):
+class TestImportsTooMuch(Wrong):
     fails = "test_its_module_imports_nothing_heavy"
     test_its_module_imports_nothing_heavy = SurfaceSuite.test_its_module_imports_nothing_heavy
     heavy = frozenset({"wrong_surface"})

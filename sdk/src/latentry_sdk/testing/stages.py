@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -71,15 +72,31 @@ class StageSuite:
         assert spec.name in {stage.name for stage in plan.stages}
         return plan
 
+    @pytest.fixture(scope="class")
+    def kept(self) -> "WeakKeyDictionary[Host, dict[str, Seen]]":
+        """What was seen of stages, by host and name, so that a job is not run for each test."""
+        return WeakKeyDictionary()
+
     @pytest.fixture
-    def seen(self, host: Host, plan: Plan, spec: StageSpec) -> Seen:
-        """What the stage did in a job."""
-        seen = Seen()
-        try:
-            run_plan(host, watching(plan, spec, seen))
-        except LatentryError as exc:
-            seen.error = str(exc)
-        return seen
+    def seen(
+        self, host: Host, plan: Plan, spec: StageSpec, kept: "WeakKeyDictionary[Host, dict[str, Seen]]"
+    ) -> Seen:
+        """What the stage did in a job, and what came of the job."""
+        known = kept.setdefault(host, {})
+        if spec.name not in known:
+            known[spec.name] = seen = Seen()
+            try:
+                seen.result = run_plan(host, watching(plan, spec, seen))
+            except LatentryError as exc:
+                seen.error = str(exc)
+        return known[spec.name]
+
+    @pytest.fixture
+    def result(self, seen: Seen) -> Result:
+        """What the job gave; skips where it failed, which another test tells."""
+        if seen.result is None:
+            pytest.skip(f"its job fails: {seen.error}")
+        return seen.result
 
     def test_its_module_imports_nothing_heavy(self, spec: StageSpec) -> None:
         """It is loaded wherever plugins are."""
@@ -115,17 +132,19 @@ class StageSuite:
         changed = [name for name in seen.before if seen.before[name] != seen.after.get(name)]
         assert not changed, f"it changes {changed}"
 
-    def test_the_same_job_gives_the_same(self, host: Host, plan: Plan) -> None:
+    def test_the_same_job_gives_the_same(self, host: Host, plan: Plan, result: Result) -> None:
         """To the bit, also right after it."""
-        first, second = done(host, plan), done(host, plan)
-        same = [one.data for one in first.artifacts] == [one.data for one in second.artifacts]
+        again = run_plan(host, plan)
+        same = [one.data for one in again.artifacts] == [one.data for one in result.artifacts]
         assert same, "the second time other files came out"
 
+    @pytest.mark.usefixtures("result")
     def test_a_finished_job_leaves_the_model_as_it_was(self, host: Host, plan: Plan, spec: StageSpec) -> None:
         """Weights, hooks, processors and attributes, to the bit."""
         left = self.left(host, plan, spec, lambda after: after)
         assert not left, f"it leaves {left[:MOST]}"
 
+    @pytest.mark.usefixtures("result")
     def test_a_failed_job_leaves_the_model_as_it_was(self, host: Host, plan: Plan, spec: StageSpec) -> None:
         """The undos run however the job ends."""
 
@@ -135,9 +154,9 @@ class StageSuite:
         left = self.left(host, plan, spec, fail)
         assert not left, f"it leaves {left[:MOST]}"
 
+    @pytest.mark.usefixtures("result")
     def test_cancelling_ends_the_job(self, host: Host, plan: Plan, spec: StageSpec) -> None:
         """At the stage, or before any that follows."""
-        done(host, plan)
         cancel, gone_on = threading.Event(), list[str]()
 
         def run(stage: Callable[[State], State], state: State) -> State:
@@ -154,8 +173,10 @@ class StageSuite:
         assert not gone_on, f"{gone_on} ran after it"
 
     def left(self, host: Host, plan: Plan, spec: StageSpec, then: Callable[[State], State]) -> list[str]:
-        """What a job leaves changed in the model's modules, if `then` follows the stage."""
-        done(host, plan)  # some models set themselves up at their first call
+        """What a job leaves changed in the model's modules, if `then` follows the stage.
+
+        Another job must have run before: some models set themselves up at their first call.
+        """
         found: dict[str, Any] = {}
         before: dict[str, Any] = {}
 
@@ -167,14 +188,6 @@ class StageSuite:
         with suppress(Exception):
             run_plan(host, around(plan, spec, run))
         return changes(before, prints(found))
-
-
-def done(host: Host, plan: Plan) -> Result:
-    """What the job gives; skips where it fails, which another test tells."""
-    try:
-        return run_plan(host, plan)
-    except LatentryError as exc:
-        pytest.skip(f"its job fails: {exc}")
 
 
 def _tell(

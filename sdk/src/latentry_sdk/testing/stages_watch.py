@@ -17,13 +17,14 @@ Around = Callable[[Callable[[State], State], State], State]
 @dataclass
 class Seen:
     """What a stage did with its state: names of keys, the entries as they were and became, and what
-    it gave; `error` is what ended the job."""
+    it gave; `result` is what the job gave, or `error` what ended it."""
 
     read: set[str] = field(default_factory=set)
     put: set[str] = field(default_factory=set)
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     gave: Any = None
+    result: Result | None = None
     error: str = ""
 
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
@@ -56,12 +55,12 @@ class SurfaceSuite:
         except Exception as exc:
             pytest.skip(f"it cannot be mounted: {exc}")
 
-    @pytest.fixture
-    def server(self, mounted: MountedSurface, tmp_path: Path) -> Iterator[Served]:  # noqa: ARG002
+    @pytest.fixture(scope="class")
+    def server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         """A server that mounts it, in a process of its own."""
         if find_spec("latentry_api") is None:
             pytest.skip("latentry-api is not installed")
-        with served(tmp_path / "data", **self.variables) as server:
+        with served(tmp_path_factory.mktemp("server") / "data", **self.variables) as server:
             yield server
 
     def test_its_module_imports_nothing_heavy(self, spec: SurfaceSpec) -> None:
@@ -81,21 +80,21 @@ class SurfaceSuite:
         for problem in (PROBLEM, {name: PROBLEM[name] for name in ("status", "type", "detail")}):
             assert json.loads(json.dumps(mounted.refusal(problem)))
 
-    def test_it_answers(self, server: Served, routes: Sequence[Any]) -> None:
+    def test_it_answers(self, routes: Sequence[Any], server: Served) -> None:
         """Whoever asks for a path without parameters; no answer is a fault of the server."""
         for path in sorted(
             {route.path for route in routes if "GET" in methods(route) and "{" not in route.path}
         ):
             assert status(f"{server.url}{path}") < 500, path
 
-    def test_it_refuses_garbage(self, server: Served, routes: Sequence[Any]) -> None:
+    def test_it_refuses_garbage(self, routes: Sequence[Any], server: Served) -> None:
         """Bodies that are empty, broken, or of another kind are the sender's mistake."""
         for path in sorted({route.path for route in routes if "POST" in methods(route)}):
             for body in GARBAGE:
                 found = status(f"{server.url}{path.replace('{', '').replace('}', '')}", body)
                 assert found < 500, f"{path}: {found} for {body!r}"
 
-    def test_a_server_with_it_stops(self, server: Served) -> None:
+    def test_a_server_with_it_stops(self, mounted: MountedSurface, server: Served) -> None:  # noqa: ARG002
         """When it is asked to, in time."""
         code, _ = server.stop(self.seconds)
         assert code == 0

@@ -335,6 +335,16 @@ def test_a_probe_that_raises_makes_its_device_unavailable_and_no_other(open_host
         host.plan(Request(task="toy", place={"painter": "mad"}))
 
 
+def test_a_device_is_placed_on_by_any_of_its_names(open_host: Make, plugin: Make) -> None:
+    spec = DeviceSpec(
+        "gpu-1", lambda: DeviceReport(True), lambda options: None, frozenset({"toy"}), aliases=("gpu:1",)
+    )  # type: ignore[arg-type, return-value]
+    host = open_host(plugin(register_devices=lambda: [spec]))
+    for place, fallback in (("gpu:1", ()), ("GPU-1", ("toy",)), ("gpu-1", ("gpu:1",))):
+        plan = host.plan(Request(task="toy", place={"painter": place}, fallback=fallback))
+        assert plan.placements["painter"].device == "gpu-1"
+
+
 def test_a_probe_runs_once_in_a_hosts_life(open_host: Make, plugin: Make) -> None:
     calls: list[int] = []
 

@@ -51,9 +51,9 @@ class Placer:
         wanted = request.place.get(name, request.place.get("*"))
         able = {spec.name: spec for spec in self.registry.devices.values() if family.kind in spec.kinds}
         if wanted is not None:
-            self.registry.devices.find(wanted)
-            check_known(f"device for {family.kind} components", [wanted, *request.fallback], able)
-            able = {name: able[name] for name in (wanted, *request.fallback)}
+            named = [self.registry.devices.find(each).name for each in (wanted, *request.fallback)]
+            check_known(f"device for {family.kind} components", named, able)
+            able = {device: able[device] for device in named}
         reports = {device: self.report(spec) for device, spec in able.items()}
         there = [device for device, report in reports.items() if report.available]
         usable = {device: reports[device] for device in (there[:1] if wanted else there)}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from latentry_sdk import Component, QuantizerSpec, hookimpl
 
 SCHEMES = ("int8", "int4", "float8")
-TORCH = frozenset({"cpu", "compile", "cuda", "rocm", "xpu", "mps"})
+TORCH = frozenset({"cpu", "cuda", "rocm", "xpu", "mps"})
 
 
 @hookimpl

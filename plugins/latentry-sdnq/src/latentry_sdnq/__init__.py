@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from latentry_sdk import Component, QuantizerSpec, hookimpl
 
 SCHEMES = ("int8", "uint4")
-TORCH = frozenset({"cpu", "compile", "cuda", "rocm", "xpu", "mps"})
+TORCH = frozenset({"cpu", "cuda", "rocm", "xpu", "mps"})
 
 
 @hookimpl

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from latentry_sdk import Component, QuantizerSpec, hookimpl
 
 SCHEMES = ("int8", "int8-dynamic", "int4")
-TORCH = frozenset({"cpu", "compile", "cuda", "rocm", "xpu", "mps"})
-DYNAMIC = frozenset({"cpu", "compile", "cuda"})
+TORCH = frozenset({"cpu", "cuda", "rocm", "xpu", "mps"})
+DYNAMIC = frozenset({"cpu", "cuda"})
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from latentry_sdk import DeviceReport, Field, Number, Options, Plan, parsed
+from latentry_sdk import DeviceReport, Field, Memory, Number, Options, Plan, parsed
 
 OWNER = "memory"
 
@@ -34,13 +34,16 @@ def budget_of(plan: Plan, report: DeviceReport) -> Budget:
     total, free = report.memory.total, report.memory.free
     if total is None:
         return Budget(None, None)
+    host = host_memory()
+    free = host.free if total == host.total else free
     most = round(total * (1 - reserve))
     wanted = most if free is None else min(round(free * (1 - reserve)), most)
-    return Budget(wanted, most, total == host_memory())
+    return Budget(wanted, most, total == host.total)
 
 
-def host_memory() -> int:
-    """All memory of this machine."""
+def host_memory() -> Memory:
+    """What this machine has, and what it could give now without swapping; what this process holds is free."""
     import psutil
 
-    return int(psutil.virtual_memory().total)
+    found = psutil.virtual_memory()
+    return Memory(int(found.total), int(found.available + psutil.Process().memory_info().rss))

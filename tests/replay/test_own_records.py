@@ -74,6 +74,16 @@ def test_a_brownian_sampler_replays_with_its_options(desk: "Desk") -> None:
     assert desk("replay", "made-2.png").lines == ["equal"]
 
 
+def test_an_optimizer_replays_with_its_component_and_its_options(desk: "Desk") -> None:
+    more = ["--optimizers", "unet=group-offload", "--option", "group-offload.keep=7000000"]
+    desk.make("txt2img", "a red apple", "--seed", 7, "-o", "made.png", *more)
+    said = desk("replay", "made.png", "-o", "again.png")
+    assert (said.code, said.lines[0]) == (0, "equal")
+    applied = desk.record("again.png")["applied"]
+    assert applied["optimizers"] == ["unet=group-offload"]
+    assert applied["options"]["group-offload"]["keep"] == 7_000_000
+
+
 def test_any_text_survives(desk: "Desk") -> None:
     desk.make("txt2img", PROMPT, "--negative", PROMPT, "-o", "made.png")
     assert desk("replay", "made.png").lines == ["equal"]

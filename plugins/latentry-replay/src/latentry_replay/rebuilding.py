@@ -74,7 +74,7 @@ def _known_options(
     host: Host, options: Mapping[str, Mapping[str, Any]], places: Mapping[str, str]
 ) -> Mapping[str, Mapping[str, Any]]:
     registry = host.registry
-    tables = (registry.tasks, registry.stages, registry.samplers, registry.schedulers)
+    tables = (registry.tasks, registry.stages, registry.samplers, registry.schedulers, registry.optimizers)
     owners = {name for table in tables for name in table} | set(places.values())
     return {owner: given for owner, given in options.items() if owner in owners}
 

@@ -167,14 +167,6 @@ class TestGivesLess(Wrong):
         return state
 
 
-class TestPutsWhatNobodyKnowsOf(Wrong):
-    fails = "test_it_puts_nothing_new_beside"
-
-    @staticmethod
-    def run(state: State) -> State:
-        return right(state).put(Key[int]("plain.surprise"), 1)
-
-
 class TestChangesAList(Wrong):
     fails = "test_the_state_that_it_takes_stays_as_it_was"
 

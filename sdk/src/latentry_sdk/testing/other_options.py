@@ -18,6 +18,9 @@ def other_options(options: type[Options]) -> Mapping[str, Any]:
 def _other(about: Mapping[str, Any]) -> Any:
     """Another value than the default, or None where none is found."""
     default = about.get("default")
+    if "anyOf" in about and default is None:  # a seed, say, which is drawn where none is given
+        kinds = [kind for kind in about["anyOf"] if kind.get("type") == "integer"]
+        return max(kinds[0].get("minimum", 0), 0) + 1 if kinds else None
     if "enum" in about:
         return next((value for value in about["enum"] if value != default), None)
     if isinstance(default, bool):

@@ -65,9 +65,19 @@ def watching(plan: Plan, spec: StageSpec, seen: Seen) -> Plan:
         seen.before = _contents(state._entries)
         seen.gave = stage(Watched(state._entries, seen))
         seen.after = _contents(state._entries)
-        return State(seen.gave._entries) if isinstance(seen.gave, State) else seen.gave
+        gave: State = unwatched(seen.gave)  # or what it gave in a state's stead, which the host refuses
+        return gave
 
-    return around(plan, spec, run)
+    watched = around(plan, spec, run)
+    for other in plan.stages:
+        if other.name != spec.name:
+            watched = around(watched, other, lambda stage, state: stage(unwatched(state)))
+    return watched
+
+
+def unwatched(state: Any) -> Any:
+    """The state as others get it: what a stage reads that runs within the watched one is its own matter."""
+    return State(state._entries) if isinstance(state, Watched) else state
 
 
 def run_plan(host: Host, plan: Plan, *, cancel: threading.Event | None = None) -> Result:

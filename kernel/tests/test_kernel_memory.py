@@ -242,6 +242,14 @@ def test_a_fallback_takes_the_place_of_a_device_that_is_not_there(
         host.plan(Request(**asked, fallback=("other",)))
 
 
+def test_a_fallback_must_run_the_models_components(open_host: Make, plugin: Make, spy: Any) -> None:
+    other = DeviceSpec("other", lambda: DeviceReport(True), spy.open, frozenset({"torch"}))
+    host = open_host(plugin(register_devices=lambda: [other]))
+    for place in ({}, {"*": "toy"}):
+        with pytest.raises(UnknownName, match="device for toy components 'other'; known: toy"):
+            host.plan(Request(**RING, place=place, fallback=("other",)))
+
+
 def test_a_quantizer_is_refused_where_its_scheme_does_not_run(open_host: Make, plugin: Make) -> None:
     spec = QuantizerSpec("q", ("a", "b"), PAINTER, lambda c, s: c, devices={"b": frozenset({"chip"})})
     host = open_host(plugin(register_quantizers=lambda: [spec]))

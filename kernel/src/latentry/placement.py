@@ -50,10 +50,10 @@ class Placer:
     def _placement(self, name: str, count: int, request: Request, family: specs.ModelFamily) -> Placement:
         wanted = request.place.get(name, request.place.get("*"))
         able = {spec.name: spec for spec in self.registry.devices.values() if family.kind in spec.kinds}
-        if wanted is not None:
-            named = [self.registry.devices.find(each).name for each in (wanted, *request.fallback)]
-            check_known(f"device for {family.kind} components", named, able)
-            able = {device: able[device] for device in named}
+        asked_for = (*filter(None, [wanted]), *request.fallback)
+        named = [self.registry.devices.find(each).name for each in asked_for]
+        check_known(f"device for {family.kind} components", named, able)
+        able = {device: able[device] for device in named} if wanted is not None else able
         reports = {device: self.report(spec) for device, spec in able.items()}
         there = [device for device, report in reports.items() if report.available]
         usable = {device: reports[device] for device in (there[:1] if wanted else there)}

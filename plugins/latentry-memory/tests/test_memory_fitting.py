@@ -7,7 +7,16 @@ import pytest
 
 from latentry import Host, Request
 from latentry_memory.budgets import host_memory
-from latentry_sdk import DeviceSpec, Footprint, InvalidRequest, Memory, OptimizerSpec, Plan, Unavailable
+from latentry_sdk import (
+    DeviceReport,
+    DeviceSpec,
+    Footprint,
+    InvalidRequest,
+    Memory,
+    OptimizerSpec,
+    Plan,
+    Unavailable,
+)
 from latentry_sdk.footprints import footprints, peaks
 
 Open = Callable[..., Host]
@@ -135,11 +144,21 @@ def test_a_fallback_is_taken_where_the_ladder_ends_and_is_told(
     opened = host(gpu(0.9), big, optimizers=())
     with pytest.raises(Unavailable):
         opened.plan(asked())
-    plan = opened.plan(asked(fallback=("big",)))
+    plan = opened.plan(asked(fallback=("Big",)))
     moved = {part for part, place in plan.placements.items() if place.device == "big"}
     assert moved
     assert {f"{part} falls back to big" for part in moved} <= set(plan.applied()["notes"])
     assert plan.memory["gpu"] <= 0.9e9 if "gpu" in plan.memory else True
+
+
+def test_a_device_that_is_not_there_is_replaced_and_that_is_told(
+    host: Open, asked: Asked, gpu: Make, device: Make
+) -> None:
+    gone = replace(device("gone", Memory()), probe=lambda: DeviceReport(False, "no chip"))
+    plan = host(gpu(24), gone).plan(asked(place={"unet": "gone", "*": "gpu"}, fallback=("gpu",)))
+    assert plan.applied()["notes"] == ["unet falls back to gpu"]
+    named = host(gpu(24)).plan(asked(fallback=("gpu",)))
+    assert named.applied()["notes"] == []
 
 
 def test_without_a_word_nothing_falls_back(host: Open, asked: Asked, gpu: Make, device: Make) -> None:

@@ -11,9 +11,10 @@ def fallen_back(plan: Plan, device: str, devices: Mapping[str, DeviceReport]) ->
 
     The smallest component goes first; the largest, which is called at each step, last.
     """
-    allowed = [name for name in plan.request.fallback if name != device and devices[name].available]
-    if device in plan.request.fallback:
-        allowed = [name for name in allowed if _after(plan, name, device)]
+    order = fallbacks(plan, devices)
+    allowed = [name for name in order if name != device and devices[name].available]
+    if device in order:
+        allowed = [name for name in allowed if order.index(name) > order.index(device)]  # never round
     here = [part for part, place in plan.placements.items() if place.device == device]
     if not allowed or not here:
         return None
@@ -23,6 +24,18 @@ def fallen_back(plan: Plan, device: str, devices: Mapping[str, DeviceReport]) ->
     return replace(plan, placements=moved, notes=(*plan.notes, f"{part} falls back to {allowed[0]}"))
 
 
-def _after(plan: Plan, name: str, device: str) -> bool:
-    """Whether `name` comes after `device` in the order of fallbacks, so that nothing goes round."""
-    return plan.request.fallback.index(name) > plan.request.fallback.index(device)
+def fallbacks(plan: Plan, devices: Mapping[str, DeviceReport]) -> list[str]:
+    """The devices that the request allows, in order, by their own names, in whatever case it has them."""
+    own = {name.lower(): name for name in devices}
+    return [own[name.lower()] for name in plan.request.fallback if name.lower() in own]
+
+
+def replaced(plan: Plan, devices: Mapping[str, DeviceReport]) -> list[str]:
+    """What already runs on a fallback, since the device that the user named for it is not there: notes."""
+    allowed, place = fallbacks(plan, devices), plan.request.place
+    found = []
+    for part, given in plan.placements.items():
+        named = place.get(part, place.get("*"))
+        if named is not None and named.lower() != given.device.lower() and given.device in allowed:
+            found.append(f"{part} falls back to {given.device}")
+    return found

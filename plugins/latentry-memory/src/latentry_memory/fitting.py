@@ -6,8 +6,8 @@ from dataclasses import replace
 from latentry_memory.adding import Saver, added_to, free_for, savers
 from latentry_memory.budgets import Budget, budget_of
 from latentry_memory.climbing import Part, Parts, cheapest, smallest
-from latentry_memory.falling import fallen_back
-from latentry_sdk import DeviceReport, OptimizerSpec, Placement, Plan, Unavailable
+from latentry_memory.falling import fallen_back, replaced
+from latentry_sdk import DeviceReport, OptimizerSpec, Plan, Unavailable
 from latentry_sdk.footprints import footprints, peaks, work_of
 
 Optimizers = Mapping[str, OptimizerSpec]
@@ -19,7 +19,7 @@ def fit(plan: Plan, optimizers: Optimizers, devices: Reports) -> Plan:
 
     Raises `Unavailable`, with advice, where nothing does.
     """
-    plan = replace(plan, notes=(*plan.notes, *_elsewhere(plan)))
+    plan = replace(plan, notes=(*plan.notes, *replaced(plan, devices)))
     if plan.request.memory == "auto":
         ladder = savers(plan, optimizers)
         for device in _used(plan):
@@ -66,17 +66,6 @@ def parts_on(plan: Plan, device: str, ladder: Sequence[Saver], devices: Reports,
         for part, place in plan.placements.items()
         if place.device == device
     ]
-
-
-def _elsewhere(plan: Plan) -> list[str]:
-    """What runs on another device than the user named, for want of that one."""
-    asked = plan.request.place
-    found: dict[str, Placement] = {
-        part: place
-        for part, place in plan.placements.items()
-        if place.device in plan.request.fallback and asked.get(part, asked.get("*")) != place.device
-    }
-    return [f"{part} falls back to {place.device}" for part, place in found.items()]
 
 
 def _too_large(parts: Parts, device: str, budget: Budget) -> Unavailable:

@@ -1,0 +1,214 @@
+"""Compare a UNet's calls on each engine of the processor with torch's own, and write docs/benchmarks.md.
+
+    python tests/benchmarks/engines.py --model emoji --write docs/benchmarks.md
+    python tests/benchmarks/engines.py --model mid --sides "openvino;openvino, static" --calls 3
+
+"emoji" is the embedded model's UNet at its own size; "mid" has the layout of Stable Diffusion 1.5 at half its
+width, random weights, and latents of 64 × 64. All sides have the same number of threads and one call at a
+time. They take turns in one process, and a ratio is torch's time over the side's in one turn: above 1 is
+faster than torch. Medians of the turns are shown, with the relative L2 distance from torch's answer.
+"first" is the first placing with its first call, where nothing is kept from before, and "kept" the same
+again with what the first one left on disk. A busy machine spoils seconds more than ratios.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from latentry import Host
+from latentry_sdk import Component, read_header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Call = Callable[..., "Tensor"]
+HEAD = ("way", "ratio to torch", "seconds a call", "first call", "kept", "distance")
+TORCH = "torch eager"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A device, its options, and those of `compile` if that is used."""
+
+    device: str
+    options: Mapping[str, Any]
+    compiled: Mapping[str, Any] | None = None
+
+
+SIDES = {
+    "openvino": Side("openvino", {}),
+    "openvino, static": Side("openvino", {"shapes": "static"}),
+    "openvino, hint latency": Side("openvino", {"hint": "latency"}),
+    "openvino, static, hint latency": Side("openvino", {"shapes": "static", "hint": "latency"}),
+    "openvino, 2 streams": Side("openvino", {"streams": 2}),
+    "onnxruntime": Side("onnxruntime", {}),
+    "compile, blocks": Side("cpu", {}, {"blocks": True}),
+    "compile, whole": Side("cpu", {}, {"blocks": False}),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every side does."""
+
+    host: Host
+    component: Callable[[], Component]
+    arrays: tuple["Tensor", ...]
+    threads: int
+    cache: Path
+
+
+def opened(work: Work, side: Side) -> tuple[Call, Callable[[], None]]:
+    """The component on a side, and what takes it away again."""
+    spec = work.host.registry.devices[side.device]
+    options = {"threads": work.threads, **side.options}
+    if "cache" in spec.options.model_fields:
+        options["cache"] = work.cache / side.device
+    device, component = spec.open(spec.options.model_validate(options)), work.component()
+    undo: Callable[[], None] = lambda: None  # noqa: E731
+    if side.compiled is not None:
+        optimizer = work.host.registry.optimizers["compile"]
+        asked = optimizer.options.model_validate({"cache": work.cache / "compile", **side.compiled})
+        component, undo = optimizer.apply(component, device, **dict(asked))
+    placed = device.place(component, None)
+
+    def close() -> None:
+        placed.close()
+        undo()
+        device.close()
+
+    return placed, close
+
+
+def first(work: Work, side: Side) -> tuple[float, Call, Callable[[], None]]:
+    """Seconds of placing and of the first call."""
+    began = perf_counter()
+    call, close = opened(work, side)
+    timed(call, work.arrays)
+    return perf_counter() - began, call, close
+
+
+def timed(call: Call, arrays: Sequence["Tensor"]) -> float:
+    """Seconds of one call, as stages make it: without autograd."""
+    import torch
+
+    with torch.inference_mode():
+        began = perf_counter()
+        call(*arrays)
+        return perf_counter() - began
+
+
+def table(work: Work, names: Sequence[str], calls: int) -> list[Sequence[str]]:
+    """A row for each side, the reference first."""
+    import torch
+
+    torch.set_num_threads(work.threads)
+    _, reference, _ = first(work, Side("cpu", {}))
+    sides: dict[str, Call] = {TORCH: reference}
+    firsts: dict[str, tuple[str, str]] = {TORCH: ("–", "–")}
+    for name in names:
+        cold, _, close = first(work, SIDES[name])
+        close()
+        kept, sides[name], _ = first(work, SIDES[name])
+        firsts[name] = f"{cold:.1f} s", f"{kept:.1f} s"
+        print(f"{name}: first {cold:.1f} s, kept {kept:.1f} s", flush=True)
+    turns = [{name: timed(call, work.arrays) for name, call in sides.items()} for _ in range(calls)]
+    rows: list[Sequence[str]] = []
+    for name, call in sides.items():
+        ratio = median(turn[TORCH] / turn[name] for turn in turns)
+        seconds = median(turn[name] for turn in turns)
+        off = distance(call, reference, work.arrays)
+        rows.append((name, f"{ratio:.2f}", f"{seconds:.3f}", *firsts[name], f"{off:.0e}" if off else "0"))
+    return rows
+
+
+def distance(call: Call, reference: Call, arrays: Sequence["Tensor"]) -> float:
+    """The relative L2 distance of two answers."""
+    import torch
+
+    with torch.inference_mode():
+        found, wanted = call(*arrays), reference(*arrays)
+    return float((found - wanted).norm() / wanted.norm())
+
+
+def emoji(host: Host) -> tuple[Callable[[], Component], tuple["Tensor", ...]]:
+    """The embedded model's UNet and arguments of its own size, for one guided picture."""
+    import torch
+
+    path = next(entry.path for entry in host.models() if entry.name == "emoji")
+    header = read_header(path)
+    family = host.registry.models["stable-diffusion"]
+    detected = family.detect(header)
+    arrays = family.load(header, detected)["unet"].example()
+    torch.manual_seed(0)
+    drawn = tuple(torch.randn_like(array) if array.dim() > 1 else array for array in arrays)
+    return lambda: family.load(header, detected)["unet"], drawn
+
+
+def mid(_host: Host) -> tuple[Callable[[], Component], tuple["Tensor", ...]]:
+    """A UNet with the layout of Stable Diffusion 1.5 at half its width, with random weights."""
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    class Unet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.model = UNet2DConditionModel(
+                sample_size=64,
+                block_out_channels=(160, 320, 640, 640),
+                attention_head_dim=8,
+                cross_attention_dim=768,
+            )
+
+        def forward(self, x: "Tensor", timestep: "Tensor", text: "Tensor") -> "Tensor":
+            answer: Tensor = self.model(x, timestep, text, return_dict=False)[0]
+            return answer
+
+    torch.manual_seed(0)
+    module = Unet().eval().requires_grad_(False)
+    arrays = torch.randn(1, 4, 64, 64), torch.tensor([500.0]), torch.randn(1, 77, 768)
+    return lambda: Component("unet", "torch", module, lambda: arrays, lambda: "mid, seed 0"), arrays
+
+
+MODELS = {"emoji": emoji, "mid": mid}
+
+
+def page_with(text: str, model: str, rows: Sequence[Sequence[str]]) -> str:
+    """The page with this table in the place of the model's old one."""
+    old = re.compile(rf"(?<=<!-- engines: {model} -->\n)(?:\|.*\n)*")
+    lines = [HEAD, ["---"] * len(HEAD), *rows]
+    return old.sub("".join(f"| {' | '.join(line)} |\n" for line in lines), text)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description="Compare a UNet's calls on each engine with torch's.")
+    parser.add_argument("--model", choices=MODELS, default="emoji")
+    parser.add_argument("--sides", help="those to compare, with semicolons between; all but the slowest")
+    parser.add_argument("--calls", type=int, default=20, metavar="N", help="turns")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--cache", type=Path, help="keep converted models here; else first calls are cold")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="the page whose table is replaced")
+    asked = parser.parse_args(arguments)
+    names = asked.sides.split(";") if asked.sides else [name for name in SIDES if name != "compile, whole"]
+    with tempfile.TemporaryDirectory() as folder, Host() as host:
+        component, arrays = MODELS[asked.model](host)
+        work = Work(host, component, arrays, asked.threads, asked.cache or Path(folder))
+        rows = table(work, names, asked.calls)
+    for row in rows:
+        print("  ".join(row))
+    if asked.write:
+        text = asked.write.read_text(encoding="utf-8")
+        asked.write.write_text(page_with(text, asked.model, rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

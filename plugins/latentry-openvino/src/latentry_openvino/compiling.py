@@ -41,6 +41,8 @@ class Compiler:
     def _hints(self, precision: str) -> dict[str, Any]:
         options = self._options
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
+        if options.target == "CPU":
+            hints["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # with packed weights and free sizes, it crashes
         if options.threads:
             hints["INFERENCE_NUM_THREADS"] = options.threads
         if options.streams:

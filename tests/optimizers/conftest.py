@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import latentry_cpu
 import latentry_images
 import latentry_offload
 import latentry_samplers
 import latentry_schedules
 import latentry_stable_diffusion
+import latentry_tiling
 import latentry_txt2img
 from latentry import Host
 from latentry_sdk import Config, Request
@@ -22,11 +24,13 @@ from latentry_sdk.testing.accelerator.ledger import operators
 from latentry_stable_diffusion.tokenizers import clip_tokenizer
 
 PLUGINS = (
+    latentry_cpu,
     latentry_images,
     latentry_offload,
     latentry_samplers,
     latentry_schedules,
     latentry_stable_diffusion,
+    latentry_tiling,
     latentry_txt2img,
 )
 SIDE = 64
@@ -68,9 +72,10 @@ def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def job(*optimizers: str, size: int = PLENTY, fused: bool = True, side: int = SIDE, **asked: Any) -> Ran:
         fake, config = FakeAccelerator(size, fused=fused), Config(data_dir=tmp_path_factory.mktemp("data"))
+        fields = {"steps": 2, "guidance": 3.0, "place": {"*": "fake"}, **asked}
         request = Request(
-            task="txt2img", model=str(model), prompt="a red fish", width=side, height=side, seed=3, steps=2,
-            guidance=3.0, place={"*": "fake"}, optimizers=optimizers, memory="off", **asked,
+            task="txt2img", model=str(model), prompt="a red fish", width=side, height=side, seed=3,
+            optimizers=optimizers, memory="off", **fields,
         )  # fmt: skip
         operators()
         ledger = Ledger()

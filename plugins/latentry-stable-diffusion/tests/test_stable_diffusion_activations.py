@@ -91,7 +91,7 @@ def test_the_estimate_for_the_emoji_model_is_what_it_holds(components, emoji64, 
     rows = 2 if part == "unet" else 1
     arguments = resized(model.parts[part].example(), part, model.detected.multiple, (64, 64), rows)
     found = held(model.parts[part].module, arguments)
-    assert activations(model.detected, Work(part, (64, 64), rows)) == pytest.approx(found, rel=0.15)
+    assert activations(model.detected, Work(part, (64, 64), rows)) == pytest.approx(found, rel=BOUND)
 
 
 def shipped(name):

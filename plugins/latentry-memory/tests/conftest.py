@@ -144,8 +144,10 @@ def host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
     """`host(*devices)`: the planner, real offloading, a test's own tiling, and described devices."""
     with ExitStack() as opened:
 
-        def open_one(*devices: DeviceSpec, optimizers: Any = (TILING,), **config: Any) -> Host:
-            plugins = [latentry_memory, latentry_offload, latentry_stable_diffusion, latentry_txt2img]
+        def open_one(
+            *devices: DeviceSpec, optimizers: Any = (TILING,), also: Any = (), **config: Any
+        ) -> Host:
+            plugins = [latentry_memory, latentry_offload, latentry_stable_diffusion, latentry_txt2img, *also]
             settings = Config(data_dir=tmp_path, models_dir=tmp_path / "models", **config)
             made = opened.enter_context(Host([*plugins, around(*devices, optimizers=optimizers)], settings))
             assert [record.reason for record in made.records if record.status != "active"] == []

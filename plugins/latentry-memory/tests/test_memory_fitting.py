@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+import latentry_tiling
 from latentry import Host, Request
 from latentry_memory.budgets import host_memory
 from latentry_sdk import (
@@ -38,6 +39,15 @@ def test_sdxl_fits_every_size(host: Open, asked: Asked, gpu: Make, gigabytes: in
     plan = opened.plan(asked(dtype=dtype))
     assert plan.memory["gpu"] <= 0.9 * gigabytes * 10**9
     assert bool(plan.optimizers) == (bare(plan, opened) > 0.9 * gigabytes * 10**9)
+
+
+@pytest.mark.parametrize("gigabytes", SIZES)
+def test_sdxl_fits_every_size_with_the_real_tiling(
+    host: Open, asked: Asked, gpu: Make, gigabytes: int
+) -> None:
+    plan = host(gpu(gigabytes), optimizers=(), also=(latentry_tiling,)).plan(asked())
+    assert plan.memory["gpu"] <= 0.9 * gigabytes * 10**9
+    assert ("vae_decoder=vae-tiling" in plan.optimized()) == (gigabytes < 12)
 
 
 @pytest.mark.parametrize("gigabytes", SIZES)

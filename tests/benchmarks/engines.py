@@ -8,7 +8,8 @@ width, random weights, and latents of 64 × 64. All sides have the same number o
 time. They take turns in one process, and a ratio is torch's time over the side's in one turn: above 1 is
 faster than torch. Medians of the turns are shown, with the relative L2 distance from torch's answer.
 "first" is the first placing with its first call, where nothing is kept from before, and "kept" the same
-again with what the first one left on disk. A busy machine spoils seconds more than ratios.
+again with what the first one left on disk. A busy machine spoils seconds more than ratios. The page's rows of
+the sides that were named are replaced.
 """
 
 import argparse
@@ -182,9 +183,12 @@ MODELS = {"emoji": emoji, "mid": mid}
 
 
 def page_with(text: str, model: str, rows: Sequence[Sequence[str]]) -> str:
-    """The page with this table in the place of the model's old one."""
-    old = re.compile(rf"(?<=<!-- engines: {model} -->\n)(?:\|.*\n)*")
-    lines = [HEAD, ["---"] * len(HEAD), *rows]
+    """The page with these rows in the model's table, which keeps those of other sides."""
+    old = re.compile(rf"(?<=<!-- engines: {model} -->\n)(?P<table>(?:\|.*\n)*)")
+    found = old.search(text)
+    kept = [line.strip("| ").split(" | ") for line in found["table"].splitlines()[2:]] if found else []
+    table = {row[0]: row for row in (*kept, *rows)}
+    lines = [HEAD, ["---"] * len(HEAD), *(table[name] for name in (TORCH, *SIDES) if name in table)]
     return old.sub("".join(f"| {' | '.join(line)} |\n" for line in lines), text)
 
 

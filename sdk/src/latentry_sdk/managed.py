@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 class Keeper(Protocol):
     """Where the weights of a module are, and when."""
 
-    def settle(self, home: str, dtype: "torch.dtype | None") -> None:
-        """Calls will be made at `home`, as "cuda:0", in `dtype`; None leaves each weight in its own type."""
+    def settle(self, home: str, dtype: "torch.dtype | None") -> "torch.nn.Module":
+        """The module to be called from now on: at `home`, as "cuda:0", in `dtype`.
 
-    def calling(self) -> "AbstractContextManager[torch.nn.Module]":
-        """The context of one call, which gives the module to be called."""
+        None leaves each weight in its own type.
+        """
+
+    def calling(self) -> AbstractContextManager[Any]:
+        """The context of one call, which gives what is called."""
 
 
 @runtime_checkable
@@ -45,7 +48,7 @@ def managed_module(module: "torch.nn.Module", keeper: Keeper) -> "torch.nn.Modul
             self._settled = False
 
         def settle(self, home: str, dtype: torch.dtype | None) -> None:
-            keeper.settle(home, dtype)
+            self.managed = keeper.settle(home, dtype)
             self._settled = True
 
         def forward(self, *arrays: torch.Tensor) -> Any:

@@ -27,7 +27,7 @@ class BlockKeeper:
         self._order: list[int] = []
         self._known = False
 
-    def settle(self, home: str, dtype: "torch.dtype | None") -> None:
+    def settle(self, home: str, dtype: "torch.dtype | None") -> "torch.nn.Module":
         """Have all weights rest, and the largest that may stay brought to `home` for good."""
         self.close()
         kind = settled_inside(self._module, dtype)
@@ -46,6 +46,7 @@ class BlockKeeper:
                 self._hook(called, *looked_up(weights, home))
             else:
                 self._watch(called, weights)
+        return self._module
 
     @contextmanager
     def calling(self) -> "Iterator[torch.nn.Module]":

@@ -43,13 +43,14 @@ class WholeKeeper:
         self._weights: Weights | None = None
         self._home = "cpu"
 
-    def settle(self, home: str, dtype: "torch.dtype | None") -> None:
+    def settle(self, home: str, dtype: "torch.dtype | None") -> "torch.nn.Module":
         """Have the weights rest on the host, in `dtype`."""
         self.close()
         self._home = home
         kind = settled_inside(self._module, dtype)
         self._weights = Weights(self._module.modules())
         self._weights.settle(InMemory(), kind)
+        return self._module
 
     @contextmanager
     def calling(self) -> "Iterator[torch.nn.Module]":

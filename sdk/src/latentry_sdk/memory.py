@@ -6,8 +6,14 @@ from contextlib import contextmanager
 
 from latentry.errors import OutOfMemory, one_line
 
-ALLOCATION_FAILED = ("can't allocate memory", "out of memory", "not enough memory", "could not allocate")
-"""What torch, its back ends and OpenVINO say in a RuntimeError when memory ran out, in lower case."""
+ALLOCATION_FAILED = (
+    "can't allocate memory",
+    "out of memory",
+    "not enough memory",
+    "could not allocate",
+    "failed to allocate",
+)
+"""What torch, its back ends and the engines say in a RuntimeError when memory ran out, in lower case."""
 
 
 def says_memory(exc: BaseException) -> bool:

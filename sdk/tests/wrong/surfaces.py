@@ -97,6 +97,7 @@ class TestNeverStops(Wrong):
 
 class TestServesWithAnError(Wrong):
     fails = "test_it_is_served_and_closed"
+    seconds = 60.0
 
     @pytest.fixture
     def spec(self) -> SurfaceSpec:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -21,6 +21,9 @@ from latentry_sdk.testing.servers import Served, served
 
 PROBLEM = {"status": 401, "type": "not-allowed", "detail": "no token", "fix": "send one"}
 GARBAGE = (b"", b"{", b"[]", b'{"no-such-field": 1}', b"\xff\x00\xfe")
+Routes = Mapping[str, Mapping[str, Any]]
+"""What is answered, by path and method in lower case."""
+
 SERVE = "from latentry_sdk import Host\nwith Host() as host: host.serve({name!r})"
 
 
@@ -48,7 +51,7 @@ class SurfaceSuite:
         return spec
 
     @pytest.fixture
-    def routes(self, mounted: MountedSurface) -> Sequence[Any]:
+    def routes(self, mounted: MountedSurface) -> Routes:
         """What it answers; skips where it cannot be mounted, which another test tells."""
         try:
             return routes_of(mounted)
@@ -70,7 +73,7 @@ class SurfaceSuite:
 
     def test_its_routes_lie_below_its_prefixes(self, mounted: MountedSurface) -> None:
         """So that what a server refuses below them is told its way, and no other surface's path is taken."""
-        found = [route.path for route in routes_of(mounted)]
+        found = routes_of(mounted)
         assert found
         outside = [path for path in found if not path.startswith(mounted.prefixes or ("/",))]
         assert not outside, f"outside of its prefixes: {outside}"
@@ -80,16 +83,14 @@ class SurfaceSuite:
         for problem in (PROBLEM, {name: PROBLEM[name] for name in ("status", "type", "detail")}):
             assert json.loads(json.dumps(mounted.refusal(problem)))
 
-    def test_it_answers(self, routes: Sequence[Any], server: Served) -> None:
+    def test_it_answers(self, routes: Routes, server: Served) -> None:
         """Whoever asks for a path without parameters; no answer is a fault of the server."""
-        for path in sorted(
-            {route.path for route in routes if "GET" in methods(route) and "{" not in route.path}
-        ):
+        for path in [path for path, methods in routes.items() if "get" in methods and "{" not in path]:
             assert status(f"{server.url}{path}") < 500, path
 
-    def test_it_refuses_garbage(self, routes: Sequence[Any], server: Served) -> None:
+    def test_it_refuses_garbage(self, routes: Routes, server: Served) -> None:
         """Bodies that are empty, broken, or of another kind are the sender's mistake."""
-        for path in sorted({route.path for route in routes if "POST" in methods(route)}):
+        for path in [path for path, methods in routes.items() if "post" in methods]:
             for body in GARBAGE:
                 found = status(f"{server.url}{path.replace('{', '').replace('}', '')}", body)
                 assert found < 500, f"{path}: {found} for {body!r}"
@@ -110,23 +111,23 @@ class SurfaceSuite:
             )  # fmt: skip
             closing.callback(process.kill)
             try:
-                _, said = process.communicate(timeout=self.seconds / 3)
+                _, said = process.communicate(timeout=self.seconds / 2)
             except subprocess.TimeoutExpired:
                 process.terminate()
                 _, said = process.communicate(timeout=self.seconds)
             assert "Traceback" not in said, said[-2000:]
 
 
-def routes_of(mounted: MountedSurface) -> Sequence[Any]:
-    """The routes that it gives to a server."""
+def routes_of(mounted: MountedSurface) -> Routes:
+    """The paths that it gives to a server, as the server's document has them."""
+    from fastapi import FastAPI
+
+    app = FastAPI()
     with Host(plugins=[], config=Config()) as host:
         service: Any = SimpleNamespace(host=host)
-        return list(mounted.mount(service).routes)
-
-
-def methods(route: Any) -> frozenset[str]:
-    """The methods of a route; a web socket has none."""
-    return frozenset(getattr(route, "methods", None) or ())
+        app.include_router(mounted.mount(service))
+    paths: Routes = app.openapi()["paths"]
+    return paths
 
 
 def status(url: str, body: bytes | None = None) -> int:

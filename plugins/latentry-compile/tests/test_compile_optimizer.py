@@ -353,3 +353,8 @@ class TestConformance(OptimizerSuite):
     def devices(self) -> Sequence[DeviceSpec]:
         """The processor: torch's compiler does not know the pretend accelerator."""
         return [HERE_SPEC]
+
+    @pytest.fixture
+    def account(self) -> None:
+        """Nothing counts memory where torch compiles without a GPU, so the estimate is not measured here."""
+        pytest.skip("torch's compiler does not know the pretend accelerator, which counts memory")

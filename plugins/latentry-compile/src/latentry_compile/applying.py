@@ -1,7 +1,9 @@
 """Have a component's module compile itself where and when it is first called."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from types import MethodType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latentry_compile.backends import check_backend
 from latentry_compile.calling import Compiled
@@ -28,12 +30,16 @@ def apply(component: Component, device: Device, options: CompileOptions) -> tupl
     module.forward = compiled
     forget = keep_programs_in(options.cache)
 
-    def undo() -> None:
-        compiled.close()
-        if before is None:
-            del module.forward
-        else:
-            module.forward = before
-        forget()
+    undos = ExitStack()  # each runs once, however often it is closed
+    undos.callback(forget)
+    undos.callback(restore_forward, module, before)
+    undos.callback(compiled.close)
+    return component, undos.close
 
-    return component, undo
+
+def restore_forward(module: "Module", before: Callable[..., Any] | None) -> None:
+    """Give the module the `forward` of its own that it had, or none."""
+    if before is None:
+        del module.forward
+    else:
+        module.forward = before

@@ -1,5 +1,6 @@
 """A small SDXL model, and jobs on it that run on the pretend accelerator."""
 
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import latentry_attention
 import latentry_cpu
 import latentry_images
+import latentry_layerwise
 import latentry_offload
 import latentry_samplers
 import latentry_schedules
@@ -24,8 +27,10 @@ from latentry_sdk.testing.accelerator.ledger import operators
 from latentry_stable_diffusion.tokenizers import clip_tokenizer
 
 PLUGINS = (
+    latentry_attention,
     latentry_cpu,
     latentry_images,
+    latentry_layerwise,
     latentry_offload,
     latentry_samplers,
     latentry_schedules,
@@ -84,6 +89,7 @@ def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             ledger.restart()
             result = host.run(request)
             peak = ledger.peak
+        gc.collect()
         assert ledger.now == 0, "all is given back"
         picture = Image.open(BytesIO(result.artifacts[0].data))
         return Ran(picture.tobytes(), peak, result.applied)

@@ -9,6 +9,7 @@ KINDS = r"transformer_blocks|resnets|layers|resblocks|(?:in|out)put_blocks\.\d+|
 BLOCK = re.compile(rf"^.*\.(?:{KINDS})\.\d+\.")
 """The prefix of a block's tensors: of a transformer or residual block, or a layer of a text encoder."""
 
+TABLE = re.compile(r"(?:token|position)_embedding\.weight$")
 DOWN = (*["CrossAttnDownBlock2D"] * 3, "DownBlock2D")
 UP = ("UpBlock2D", *["CrossAttnUpBlock2D"] * 3)
 
@@ -72,9 +73,14 @@ def largest_blocks(parts: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
 
 
 def _blocks(sizes: Mapping[str, int]) -> Iterator[int]:
-    """The values of each block; what is in no block is one with its neighbours of the same layer."""
+    """The values of each block; what is in no block is one with its neighbours of the same layer.
+
+    Tables of embeddings are not moved: their rows are looked up where they rest.
+    """
     sums: dict[str, int] = {}
     for name, size in sizes.items():
+        if TABLE.search(name):
+            continue
         found = BLOCK.match(name)
         block = found[0] if found else name.rpartition(".")[0]
         sums[block] = sums.get(block, 0) + size

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DATA, SCALE, ZERO = "weight.data", "weight.scale", "weight.zero_point"
-GROUPS = (64, 32)
+GROUPS = (64, 32, 16)
 """How many values of a row share a scale at 4 bits: the first that divides the row."""
 
 

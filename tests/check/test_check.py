@@ -1,4 +1,4 @@
-"""`latentry check`: what it reports, its exit codes, and that every plugin of this repository passes."""
+"""`latentry check`: what it reports, its exit codes, and that plugins of this repository pass."""
 
 import json
 import os
@@ -11,9 +11,15 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ALL = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-GROUPS = 6
-"""So that no run takes long, while each shares the imports of several plugins."""
+SOME = (
+    "latentry-toy",
+    "latentry-cpu",
+    "latentry-img2img",
+    "latentry-schedules",
+    "latentry-tome",
+    "latentry-api-openai",
+)
+"""A plugin of each kind that is quick to check; `latentry check` of all takes most of an hour."""
 
 pytestmark = pytest.mark.slow
 
@@ -51,11 +57,10 @@ def test_what_fails_is_named_with_its_reason(tmp_path: Path) -> None:
     assert "is not JSON serializable" in done.stdout
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
-def test_every_plugin_of_this_repository_passes(group: int) -> None:
-    done = checked("--json", *ALL[group::GROUPS])
+def test_plugins_of_each_kind_pass() -> None:
+    done = checked("--json", *SOME)
     found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
-    assert list(found) == ALL[group::GROUPS]
+    assert list(found) == list(SOME)
     wrong = [(plugin, one) for plugin, each in found.items() for one in each if one["status"] == "failed"]
     assert wrong == []
     assert done.returncode == 0

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDS = 8
-WIDTH = 1448
+WIDTH = 2944
 HELD = 4 * WIDTH**2
-"""Bytes of a component that is placed and closed again and again: 8 MiB."""
+"""Bytes of a component that is placed and closed again and again: enough for C libraries to free at once."""
 
 ENDLESS = 2**21
 """The outer product of two vectors of so many numbers takes 16 TiB."""

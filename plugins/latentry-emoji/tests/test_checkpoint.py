@@ -12,7 +12,7 @@ from latentry_emoji.training.artwork import shipped  # noqa: E402
 from latentry_emoji.training.loop import Schedule  # noqa: E402
 from latentry_emoji.training.vae import VaeSettings, VaeTraining, reconstruct  # noqa: E402
 
-AUTOENCODER = Path(__file__).parents[1] / "checkpoint" / "autoencoder" / "vae"
+AUTOENCODER = Path(__file__).parents[1] / "checkpoint" / "model" / "vae"
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ def library_versions(plugins: Sequence[Plugin]) -> Mapping[str, str]:
 def _modules(job: Job, placed: Mapping[str, Any]) -> Iterator[str]:
     calls: list[Any] = [type(component) for component in placed.values()]
     for plan in filter(None, (job.plan, *job.plan.further.values())):
+        calls += [type(options) for (kind, _), options in plan.options.items() if kind == "DeviceSpec"]
         calls += [stage.run for stage in plan.stages]
         calls += [plan.sampler.sample, plan.scheduler.sigmas, plan.family.load, plan.task.options]
         calls += [spec.apply for spec in plan.optimizers]

@@ -10,7 +10,7 @@ from typing import Any
 from latentry_api.dispatch import Dispatcher
 from latentry_api.following import Follower
 from latentry_api.hub import Hub
-from latentry_api.naming import check_models
+from latentry_api.naming import check_names
 from latentry_api.recent import Recent
 from latentry_api.security import check_plan, check_wish, note
 from latentry_api.settings import ServeOptions
@@ -47,7 +47,7 @@ class JobService:
         self._check_room()
         check_wish(wish, self.limits)
         request = parsed(Request, {**wish.request, "inputs": dict(wish.inputs)})
-        check_models(request, self.host)
+        check_names(request, self.host)
         plan = self.host.plan(request)
         check_plan(plan, self.limits)
         fields = request.model_dump(mode="json", exclude={"inputs"}, exclude_unset=True)

@@ -3,32 +3,13 @@
 import pytest
 import torch
 
-from latentry_hypertile import HyperTileOptions, register_optimizers, tile_attention
+from latentry_hypertile import HyperTileOptions, register_optimizers
 from latentry_hypertile.tiles import around, pieces
-from latentry_sdk import DeviceSpec, Unavailable
-from latentry_sdk.self_attention import transformers
+from latentry_sdk import DeviceSpec
 from latentry_sdk.testing import OptimizerSuite
 from latentry_sdk.testing.here import HERE_SPEC
-from latentry_sdk.testing.parts import make_part
 
 SPEC = register_optimizers()[0]
-
-
-def here():
-    return HERE_SPEC.open(HERE_SPEC.options())
-
-
-def seen(module, arguments):
-    """How many tokens the self-attention of each transformer gets."""
-    counts: dict[int, list[int]] = {}
-    for level, transformer in transformers(module):
-        query = transformer.transformer_blocks[0].attn1.to_q
-        query.register_forward_hook(
-            lambda _, given, __, level=level: counts.setdefault(level, []).append(given[0].shape[1])
-        )
-    with torch.inference_mode():
-        module(*arguments)
-    return counts
 
 
 @pytest.mark.parametrize(
@@ -53,47 +34,6 @@ def test_each_tile_is_attended_to_alone(size, least):
             tile = expected[:, top : top + down, start : start + across]
             tile.copy_(tile.mean((1, 2), keepdim=True).expand_as(tile))
     torch.testing.assert_close(found, expected.reshape(2, -1, 3))
-
-
-@pytest.mark.parametrize("layout", ["sd", "sdxl"])
-def test_attention_sees_a_quarter_of_the_tokens_on_both_layouts(layout):
-    part, device = make_part(f"{layout}.unet"), here()
-    arguments = part.arguments(1, (16, 16))
-    component, undo = tile_attention(part.component, device, tile=8, levels=1)
-    assert set(seen(component.module, arguments)[0]) == {64}
-    undo()
-    assert set(seen(make_part(f"{layout}.unet").component.module, arguments)[0]) == {256}
-
-
-def test_the_result_changes_and_comes_back_to_the_last_bit():
-    part, device = make_part("sdxl.unet"), here()
-    arguments = part.arguments(2, (16, 12))
-    with torch.inference_mode():
-        before = part.component.module(*arguments)
-        component, undo = tile_attention(part.component, device, tile=4, levels=1)
-        placed = device.place(component, None)
-        changed = placed(*arguments)
-        undo()
-        after = part.component.module(*arguments)
-    assert 1e-5 < float((changed - before).norm() / before.norm()) < SPEC.error
-    assert torch.equal(after, before)
-
-
-def test_an_image_of_a_batch_equals_the_single_one():
-    part = make_part("sd.unet")
-    tile_attention(part.component, here(), tile=4, levels=1)
-    x, time, text = part.arguments(2, (16, 12))
-    with torch.inference_mode():
-        both = part.component.module(x, time, text)
-        one = part.component.module(x[1:], time, text[1:])
-    torch.testing.assert_close(both[1:], one, rtol=1e-4, atol=1e-5)
-
-
-def test_a_device_that_converts_and_a_part_without_attention_are_refused():
-    with pytest.raises(Unavailable, match="its device converts it"):
-        tile_attention(make_part("sd.unet").component, object(), tile=4, levels=1)
-    with pytest.raises(Unavailable, match="no self-attention that hypertile could change"):
-        tile_attention(make_part("sd.vae_decoder").component, here(), tile=4, levels=1)
 
 
 class TestSuite(OptimizerSuite):

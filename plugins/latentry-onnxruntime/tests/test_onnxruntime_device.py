@@ -7,8 +7,6 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from latentry_onnxruntime import open_onnxruntime, probing, register_devices
 from latentry_onnxruntime.options import OnnxRuntimeOptions
@@ -17,59 +15,10 @@ from latentry_onnxruntime.sessions import runtime_errors
 from latentry_sdk import Component, Device, PluginError, Unavailable
 from latentry_sdk.engines.exporting import exporter
 from latentry_sdk.testing import DeviceSuite
+from latentry_sdk.testing.parts import make_part
 
 CLOSE = 1e-4
 PROCESSOR = PROVIDERS[0]
-
-
-class Unet(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.unet = UNet2DConditionModel(
-            block_out_channels=(8, 16),
-            norm_num_groups=4,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            layers_per_block=1,
-            cross_attention_dim=12,
-            attention_head_dim=2,
-            sample_size=8,
-        )
-
-    def forward(self, x: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        return self.unet(x, timestep, text, return_dict=False)[0]
-
-
-class Decoder(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.vae = AutoencoderKL(
-            block_out_channels=(8, 16),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            norm_num_groups=4,
-            latent_channels=4,
-        )
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return self.vae.decode(latents, return_dict=False)[0]
-
-
-class TextEncoder(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-        ends = {"bos_token_id": 0, "eos_token_id": 99, "pad_token_id": 1}
-        self.model = CLIPTextModel(
-            CLIPTextConfig(vocab_size=100, max_position_embeddings=16, **sizes, **ends)
-        )
-
-    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        output = self.model(ids, output_hidden_states=True)
-        return output.hidden_states[-2], output.pooler_output
 
 
 class Scaling(torch.nn.Module):
@@ -93,10 +42,6 @@ class Stuck(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * 2 if float(x.sum()) > 0 else x
-
-
-def unet_arguments(batch: int, rows: int, columns: int | None = None) -> tuple[torch.Tensor, ...]:
-    return torch.randn(batch, 4, rows, columns or rows), torch.tensor([37.5]), torch.randn(batch, 5, 12)
 
 
 def component(module: torch.nn.Module, *arrays: torch.Tensor, managed: bool = False) -> Component:
@@ -135,37 +80,15 @@ def device(cache: Path) -> Device:
 def test_one_export_of_a_unet_gives_what_torch_gives_for_every_batch_and_size(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = Unet()
-    placed = device.place(component(module, *unet_arguments(2, 8)), None)
+    part = make_part("sd.unet")
+    placed = device.place(part.component, None)
     monkeypatch.setattr(torch.onnx, "export", refuse)
-    again = device.place(component(module, *unet_arguments(2, 8)), None)
+    again = device.place(part.component, None)
     for batch, rows, columns in ((1, 8, 8), (2, 9, 9), (3, 12, 7), (1, 5, 16), (2, 1, 1)):
-        given = unet_arguments(batch, rows, columns)
+        given = part.arguments(batch, (rows, columns))
         with torch.no_grad():
-            assert error(placed(*given), module(*given)) < CLOSE
+            assert error(placed(*given), part.component.module(*given)) < CLOSE
         assert torch.equal(placed(*given), again(*given))
-
-
-def test_a_vae_decoder_gives_what_torch_gives(device: Device) -> None:
-    module = Decoder()
-    placed = device.place(component(module, torch.randn(1, 4, 8, 8)), None)
-    for shape in ((1, 4, 8, 8), (2, 4, 8, 8), (1, 4, 5, 9)):
-        latents = torch.randn(shape)
-        with torch.no_grad():
-            assert error(placed(latents), module(latents)) < CLOSE
-
-
-def test_a_text_encoder_keeps_its_tuple_and_takes_other_batches(device: Device) -> None:
-    module = TextEncoder()
-    placed = device.place(component(module, torch.randint(2, 99, (1, 16))), None)
-    for batch in (1, 3):
-        ids = torch.randint(2, 99, (batch, 16))
-        ids[:, -1] = 99
-        found = placed(ids)
-        assert isinstance(found, tuple)
-        with torch.no_grad():
-            for mine, theirs in zip(found, module(ids), strict=True):
-                assert error(mine, theirs) < CLOSE
 
 
 def test_a_module_that_decides_by_size_is_exported_again_for_each_size(device: Device) -> None:

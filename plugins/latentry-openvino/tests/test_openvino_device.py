@@ -7,65 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from latentry_openvino import CpuOptions, engine, open_openvino, register_devices
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Device, PluginError, Unavailable
 from latentry_sdk.testing import DeviceSuite
+from latentry_sdk.testing.parts import make_part
 
 CLOSE = 1e-4
-
-
-class Unet(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.unet = UNet2DConditionModel(
-            block_out_channels=(8, 16),
-            norm_num_groups=4,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            layers_per_block=1,
-            cross_attention_dim=12,
-            attention_head_dim=2,
-            sample_size=8,
-        )
-
-    def forward(self, x: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-        return self.unet(x, timestep, text, return_dict=False)[0]
-
-
-class Decoder(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.vae = AutoencoderKL(
-            block_out_channels=(8, 16),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            norm_num_groups=4,
-            latent_channels=4,
-        )
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return self.vae.decode(latents, return_dict=False)[0]
-
-
-class TextEncoder(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-        ends = {"bos_token_id": 0, "eos_token_id": 99, "pad_token_id": 1}
-        self.model = CLIPTextModel(
-            CLIPTextConfig(vocab_size=100, max_position_embeddings=16, **sizes, **ends)
-        )
-
-    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        output = self.model(ids, output_hidden_states=True)
-        return output.hidden_states[-2], output.pooler_output
 
 
 class Halving(torch.nn.Module):
@@ -73,10 +22,6 @@ class Halving(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * 2 if x.shape[2] == 8 else x * 3
-
-
-def unet_arguments(batch: int, rows: int, columns: int | None = None) -> tuple[torch.Tensor, ...]:
-    return torch.randn(batch, 4, rows, columns or rows), torch.tensor(37.5), torch.randn(batch, 5, 12)
 
 
 def component(module: torch.nn.Module, *arrays: torch.Tensor, managed: bool = False) -> Component:
@@ -111,42 +56,20 @@ def no_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_conversion_of_a_unet_gives_what_torch_gives_for_every_batch_and_size(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = Unet()
-    placed = device.place(component(module, *unet_arguments(2, 8)), None)
+    part = make_part("sd.unet")
+    placed = device.place(part.component, None)
     monkeypatch.setattr(load_openvino(), "convert_model", refuse)
     for batch, rows, columns in ((1, 8, 8), (2, 9, 9), (3, 12, 7), (1, 5, 16), (2, 1, 1)):
-        given = unet_arguments(batch, rows, columns)
+        given = part.arguments(batch, (rows, columns))
         with torch.no_grad():
-            assert error(placed(*given), module(*given)) < CLOSE
+            assert error(placed(*given), part.component.module(*given)) < CLOSE
 
 
 def test_a_second_placing_of_a_unet_converts_nothing(device: Device, no_conversion: None) -> None:
-    module, given = Unet(), unet_arguments(1, 8)
-    placed = device.place(component(module, *unet_arguments(2, 8)), None)
+    part = make_part("sd.unet")
+    placed, given = device.place(part.component, None), part.arguments(1, (8, 8))
     with torch.no_grad():
-        assert error(placed(*given), module(*given)) < CLOSE
-
-
-def test_a_vae_decoder_gives_what_torch_gives(device: Device) -> None:
-    module = Decoder()
-    placed = device.place(component(module, torch.randn(1, 4, 8, 8)), None)
-    for shape in ((1, 4, 8, 8), (2, 4, 8, 8), (1, 4, 5, 9)):
-        latents = torch.randn(shape)
-        with torch.no_grad():
-            assert error(placed(latents), module(latents)) < CLOSE
-
-
-def test_a_text_encoder_keeps_its_tuple_and_takes_other_batches(device: Device) -> None:
-    module = TextEncoder()
-    placed = device.place(component(module, torch.randint(2, 99, (1, 16))), None)
-    for batch, length in ((1, 16), (3, 16)):
-        ids = torch.randint(2, 99, (batch, length))
-        ids[:, -1] = 99
-        found = placed(ids)
-        assert isinstance(found, tuple)
-        with torch.no_grad():
-            for mine, theirs in zip(found, module(ids), strict=True):
-                assert error(mine, theirs) < CLOSE
+        assert error(placed(*given), part.component.module(*given)) < CLOSE
 
 
 def test_a_module_that_a_trace_cannot_hold_is_traced_again_for_each_shape(device: Device) -> None:
@@ -156,12 +79,12 @@ def test_a_module_that_a_trace_cannot_hold_is_traced_again_for_each_shape(device
 
 
 def test_a_timestep_a_picture_is_traced_beside_a_single_one(device: Device) -> None:
-    module = Unet()
-    placed = device.place(component(module, *unet_arguments(2, 8)), None)
-    x, _, text = unet_arguments(2, 8)
+    part = make_part("sd.unet")
+    placed = device.place(part.component, None)
+    x, _, text = part.arguments(2, (8, 8))
     times = torch.tensor([3.5, 900.25])
     with torch.no_grad():
-        assert error(placed(x, times, text), module(x, times, text)) < CLOSE
+        assert error(placed(x, times, text), part.component.module(x, times, text)) < CLOSE
 
 
 @pytest.mark.parametrize("damage", ["half the weights", "half the graph", "no note", "half a note"])
@@ -271,15 +194,14 @@ def test_bfloat16_is_done_only_where_the_processor_has_it(device: Device) -> Non
 def test_static_sizes_are_compiled_one_by_one_from_one_conversion(
     device: Device, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = Unet()
-    part = component(module, *unet_arguments(2, 8))
-    device.place(part, None)
+    part = make_part("sd.unet")
+    device.place(part.component, None)
     monkeypatch.setattr(load_openvino(), "convert_model", refuse)
-    placed = open_openvino(CpuOptions(cache=cache, threads=1, shapes="static")).place(part, None)
+    placed = open_openvino(CpuOptions(cache=cache, threads=1, shapes="static")).place(part.component, None)
     for batch, rows, columns in ((2, 8, 8), (1, 9, 7), (2, 8, 8)):
-        given = unet_arguments(batch, rows, columns)
+        given = part.arguments(batch, (rows, columns))
         with torch.no_grad():
-            assert error(placed(*given), module(*given)) < CLOSE
+            assert error(placed(*given), part.component.module(*given)) < CLOSE
     assert len(placed._engines) == 2
     assert not any(port.partial_shape.is_dynamic for port in placed._engines[0]._compiled.inputs)
 
@@ -342,4 +264,4 @@ class TestConformance(DeviceSuite):
 
     @pytest.fixture
     def component(self):
-        return component(Decoder(), torch.randn(1, 4, 8, 8))
+        return make_part("sd.vae_decoder").component

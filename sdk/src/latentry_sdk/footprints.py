@@ -6,12 +6,11 @@ from dataclasses import replace
 from latentry.errors import blamed
 from latentry.plan import Plan
 from latentry.specs import OptimizerSpec
-from latentry.types import DeviceReport, Footprint, Placement, Work
+from latentry.types import Footprint, Placement, Reports, Work
 
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
 """Of one value, by its type; a type that is not named here counts as float32."""
 
-Reports = Mapping[str, DeviceReport]
 Footprints = Mapping[str, Footprint]
 """By component."""
 

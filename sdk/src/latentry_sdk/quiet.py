@@ -1,4 +1,4 @@
-"""Import libraries that warn of what is no matter of their user's."""
+"""Use libraries that warn of what is no matter of their user's."""
 
 import logging
 import warnings

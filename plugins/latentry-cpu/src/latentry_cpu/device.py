@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from latentry_cpu.probing import DTYPES, system_memory
+from latentry_cpu.probing import DTYPES
 from latentry_sdk import Unavailable
+from latentry_sdk.machine import system_memory
 from latentry_sdk.torch_device import TorchPlace
 
 if TYPE_CHECKING:

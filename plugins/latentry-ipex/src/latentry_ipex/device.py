@@ -4,8 +4,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from latentry_ipex.options import IpexOptions
-from latentry_ipex.probing import DTYPES, system_memory
+from latentry_ipex.probing import DTYPES
 from latentry_sdk import Memory, Unavailable
+from latentry_sdk.machine import system_memory
 from latentry_sdk.torch_device import TorchDevice, TorchPlace
 
 if TYPE_CHECKING:

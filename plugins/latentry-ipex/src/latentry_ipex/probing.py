@@ -5,7 +5,8 @@ from importlib.util import find_spec
 
 from packaging.version import Version
 
-from latentry_sdk import DeviceReport, Memory
+from latentry_sdk import DeviceReport
+from latentry_sdk.machine import system_memory
 from latentry_sdk.torch_builds import torch_build
 
 RANK = 4  # below the processor's 10: it is used where it is asked for
@@ -25,14 +26,6 @@ def probe() -> DeviceReport:
         return _missing(f"{DISTRIBUTION} {found} does not fit torch {build.version}", INSTALL)
     detail = f"{DISTRIBUTION} {found}, torch {build.version}"
     return DeviceReport(True, detail, dtypes=DTYPES, memory=system_memory(), rank=RANK)
-
-
-def system_memory() -> Memory:
-    """What the system has, and what it could give without swapping."""
-    import psutil
-
-    found = psutil.virtual_memory()
-    return Memory(total=int(found.total), free=int(found.available))
 
 
 def _version() -> str | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from latentry_sdk import DeviceReport, Field, Memory, Number, Options, Plan, parsed
+from latentry_sdk.machine import system_memory
 
 OWNER = "memory"
 
@@ -45,5 +46,5 @@ def host_memory() -> Memory:
     """What this machine has, and what it could give now without swapping; what this process holds is free."""
     import psutil
 
-    found = psutil.virtual_memory()
-    return Memory(int(found.total), int(found.available + psutil.Process().memory_info().rss))
+    found = system_memory()
+    return Memory(found.total, (found.free or 0) + int(psutil.Process().memory_info().rss))

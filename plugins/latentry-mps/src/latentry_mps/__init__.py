@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from latentry_mps.options import MpsOptions
-from latentry_mps.probing import probe, system_memory
+from latentry_mps.probing import probe
 from latentry_sdk import Device, DeviceSpec, Options, hookimpl
+from latentry_sdk.machine import system_memory
 
 
 def open_mps(options: Options) -> Device:

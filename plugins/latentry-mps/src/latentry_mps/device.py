@@ -1,8 +1,9 @@
 """Apple's GPU, open."""
 
 from latentry_mps.options import MpsOptions
-from latentry_mps.probing import DTYPES, system_memory
+from latentry_mps.probing import DTYPES
 from latentry_sdk import Memory, Unavailable
+from latentry_sdk.machine import system_memory
 from latentry_sdk.torch_device import TorchDevice, TorchPlace
 
 

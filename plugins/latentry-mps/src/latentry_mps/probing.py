@@ -3,7 +3,8 @@
 import platform
 import sys
 
-from latentry_sdk import DeviceReport, Memory
+from latentry_sdk import DeviceReport
+from latentry_sdk.machine import system_memory
 from latentry_sdk.torch_builds import torch_build
 
 RANK = 90  # preferred to the processor's 10
@@ -24,14 +25,6 @@ def probe() -> DeviceReport:
         return _missing("torch is not installed", "pip install torch")
     detail = f"Apple GPU, macOS {platform.mac_ver()[0]}, torch {build.version}"
     return DeviceReport(True, detail, dtypes=DTYPES, memory=system_memory(), rank=RANK)
-
-
-def system_memory() -> Memory:
-    """What the system has, and what it could give without swapping: the GPU shares it."""
-    import psutil
-
-    found = psutil.virtual_memory()
-    return Memory(total=int(found.total), free=int(found.available))
 
 
 def _missing(detail: str, fix: str) -> DeviceReport:

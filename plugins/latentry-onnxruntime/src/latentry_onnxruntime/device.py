@@ -10,17 +10,9 @@ from latentry_onnxruntime.probing import build_folder, build_name, present, swap
 from latentry_onnxruntime.providers import Provider
 from latentry_onnxruntime.sessions import Session, session
 from latentry_sdk import Component, Memory, Unavailable
-from latentry_sdk.engines import (
-    Converted,
-    EngineComponent,
-    convert,
-    entry,
-    keep,
-    load,
-    refuse_managed,
-    system_memory,
-)
+from latentry_sdk.engines import Converted, EngineComponent, convert, entry, keep, load, refuse_managed
 from latentry_sdk.engines.exporting import EXPORTERS, MODEL, exporter, write
+from latentry_sdk.machine import system_memory
 
 if TYPE_CHECKING:
     from torch import Tensor

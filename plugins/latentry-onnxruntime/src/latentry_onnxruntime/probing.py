@@ -5,7 +5,7 @@ from pathlib import Path
 
 from latentry_onnxruntime.providers import PROVIDERS, Provider
 from latentry_sdk import DeviceReport, Memory
-from latentry_sdk.engines import installed, system_memory
+from latentry_sdk.machine import installed, system_memory
 
 NEEDED = ("torch", "onnx", "onnxscript")
 RANK = 4

@@ -11,16 +11,8 @@ from latentry_openvino.conversion import MADE_WITH, MODEL, tracer, write
 from latentry_openvino.engine import PRECISIONS, AnyOptions
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Memory, Unavailable
-from latentry_sdk.engines import (
-    Converted,
-    EngineComponent,
-    convert,
-    entry,
-    keep,
-    load,
-    refuse_managed,
-    system_memory,
-)
+from latentry_sdk.engines import Converted, EngineComponent, convert, entry, keep, load, refuse_managed
+from latentry_sdk.machine import system_memory
 
 if TYPE_CHECKING:
     from torch import Tensor

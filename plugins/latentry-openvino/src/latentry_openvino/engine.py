@@ -9,7 +9,7 @@ from typing import Literal
 from platformdirs import user_cache_path
 
 from latentry_sdk import Count, DeviceReport, Field, Options
-from latentry_sdk.engines import installed, system_memory
+from latentry_sdk.machine import installed, system_memory
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 RANK = 5  # below the processor's 10: OpenVINO is used where it is asked for

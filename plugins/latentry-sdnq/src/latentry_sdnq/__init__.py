@@ -18,7 +18,7 @@ def register_quantizers() -> Sequence[QuantizerSpec]:
             frozenset({"*"}),
             quantize,
             requires=("sdnq>=0.2",),
-            bits={"int8": 8.1, "uint4": 5.1},
+            bits={"int8": 8.1, "uint4": 6.0},
             errors={"int8": 0.05, "uint4": 0.4},
             devices=dict.fromkeys(SCHEMES, TORCH),
             description="Weights in 8 or 4 bits by SDNQ",

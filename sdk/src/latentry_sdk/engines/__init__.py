@@ -4,7 +4,7 @@ from latentry_sdk.engines.agreement import agrees, answer, plain_torch
 from latentry_sdk.engines.calling import Engine, EngineComponent
 from latentry_sdk.engines.conversion import Converted, Trace, convert
 from latentry_sdk.engines.keeping import entry, keep, load
-from latentry_sdk.engines.machine import installed, refuse_managed, system_memory
+from latentry_sdk.engines.refusing import refuse_managed
 from latentry_sdk.engines.shapes import Shapes, halved, shapes, signature, stretched
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "convert",
     "entry",
     "halved",
-    "installed",
     "keep",
     "load",
     "plain_torch",
@@ -26,5 +25,4 @@ __all__ = [
     "shapes",
     "signature",
     "stretched",
-    "system_memory",
 ]

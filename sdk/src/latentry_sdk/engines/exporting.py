@@ -3,17 +3,15 @@
 Who uses this depends on the distributions onnx and onnxscript.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentry.errors import Unavailable
 from latentry_sdk.engines.conversion import Trace
+from latentry_sdk.quiet import quiet
 from latentry_sdk.torch_copies import cast_copy
+from latentry_sdk.torch_placed import taken_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +38,7 @@ def _exported(name: str, dtype: str, module: Any, arrays: tuple["Tensor", ...], 
     module, arrays = _cast(module, arrays, getattr(torch, dtype))
     shapes = tuple(_open(array) for array in arrays) if general else None
     try:
-        with _quiet():
+        with quiet():  # of operators of packages that are not installed, and of its own names
             program = torch.export.export(module, arrays, dynamic_shapes=shapes, strict=False)
             return torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
     except Exception as exc:
@@ -62,27 +60,9 @@ def _open(array: "Tensor") -> dict[int, Any]:
 
 
 def _cast(module: Any, arrays: tuple["Tensor", ...], dtype: Any) -> tuple[Any, tuple["Tensor", ...]]:
-    """Both in `dtype`, in copies; later vectors keep theirs, because timesteps would be rounded."""
+    """Both in `dtype`, in copies."""
     import torch
 
     if dtype == torch.float32:
         return module, arrays
-    cast = tuple(
-        array.to(dtype) if array.is_floating_point() and (i == 0 or array.dim() > 1) else array
-        for i, array in enumerate(arrays)
-    )
-    return cast_copy(module, dtype), cast
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's notes on operators of packages that are not installed, and on its own names."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(before)
+    return cast_copy(module, dtype), tuple(taken_in(arrays, "cpu", dtype))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from latentry.types import Component
 from latentry_sdk.engines.conversion import Converted
-from latentry_sdk.engines.machine import installed
 from latentry_sdk.engines.shapes import shapes, signature
+from latentry_sdk.machine import installed
 
 if TYPE_CHECKING:
     from torch import Tensor

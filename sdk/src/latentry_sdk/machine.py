@@ -1,9 +1,8 @@
-"""What devices with an engine of their own say of the machine and of what is installed; nothing heavy."""
+"""What is installed on this machine, and how much memory it has; imports nothing heavy."""
 
 from importlib.metadata import PackageNotFoundError, version
 
-from latentry.errors import Unavailable
-from latentry.types import Component, Memory
+from latentry.types import Memory
 
 UNKNOWN = "of unknown version"
 
@@ -24,12 +23,3 @@ def system_memory() -> Memory:
         return Memory()
     found = psutil.virtual_memory()
     return Memory(total=int(found.total), free=int(found.available))
-
-
-def refuse_managed(component: Component, engine: str) -> None:
-    """`Unavailable` if an optimizer moves the component's weights, which a converted model would not see."""
-    if component.managed:
-        raise Unavailable(
-            f"an optimizer moves the weights of {component.name}, which {engine} would not see",
-            fix="leave the optimizer out or place the component elsewhere",
-        )

@@ -4,7 +4,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +13,9 @@ import torch
 
 from latentry_compile import register_optimizers
 from latentry_compile.regions import repeated_blocks
-from latentry_sdk import (
-    Component,
-    Device,
-    DeviceSpec,
-    Footprint,
-    Host,
-    Memory,
-    OptimizerSpec,
-    Request,
-    Unavailable,
-    Undo,
-    Work,
-)
-from latentry_sdk.testing import OptimizerSuite
+from latentry_compile.suites import TestCompile  # noqa: F401
+from latentry_sdk import Component, Device, Footprint, Host, Memory, Request, Unavailable, Undo, Work
 from latentry_sdk.testing.fingerprints import changes, fingerprint
-from latentry_sdk.testing.here import HERE_SPEC
 from latentry_sdk.testing.parts import make_part
 from latentry_sdk.torch_device import TorchDevice, TorchPlace
 
@@ -338,23 +325,3 @@ def test_inductor_gives_what_torch_gives_and_a_second_process_finds_its_programs
     assert all(off < CLOSE for off, _ in results)
     assert results[0][1] > 0 == results[1][1]
     assert any(folder.iterdir())
-
-
-@pytest.mark.slow
-class TestConformance(OptimizerSuite):
-    """The kit's own questions, with a back end that traces both ways and compiles nothing."""
-
-    options: Mapping[str, object] = {"backend": "aot_eager"}
-
-    @pytest.fixture
-    def spec(self) -> OptimizerSpec:
-        return SPEC
-
-    def devices(self) -> Sequence[DeviceSpec]:
-        """The processor: torch's compiler does not know the pretend accelerator."""
-        return [HERE_SPEC]
-
-    @pytest.fixture
-    def account(self) -> None:
-        """Nothing counts memory where torch compiles without a GPU, so the estimate is not measured here."""
-        pytest.skip("torch's compiler does not know the pretend accelerator, which counts memory")

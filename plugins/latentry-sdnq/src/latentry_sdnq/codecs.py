@@ -51,7 +51,7 @@ def _adopt_bytes(kept: Kept, shape: tuple[int, ...]) -> Kept:
 
 
 def _pack_nibbles(weight: "Tensor") -> Kept | None:
-    """w = zero + scale · data, where up to 64 inputs share both, 32 in filters; the first in the lower half."""
+    """w = zero + scale · data, where up to 64 inputs share both (filters: 32); first in the low half."""
     found = _packed(weight, "uint4")
     return found if found.keys() == {DATA, SCALE, ZERO} else None
 

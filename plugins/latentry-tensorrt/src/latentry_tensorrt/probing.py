@@ -3,8 +3,7 @@
 from importlib.util import find_spec
 
 from latentry_sdk import DeviceReport
-from latentry_sdk.engines import installed
-from latentry_sdk.machine import UNKNOWN
+from latentry_sdk.machine import UNKNOWN, installed
 from latentry_sdk.nvidia import NoDriver, driver, driver_version, gpus
 from latentry_sdk.torch_builds import missing_build, torch_build
 from latentry_tensorrt.options import DISTRIBUTIONS, DTYPES

@@ -242,12 +242,13 @@ def test_hook_choose_device(tmp_path: Path) -> None:
     asked: list[Any] = []
 
     def choose(request: latentry_sdk.PlacementRequest, devices: Any) -> Placement:
-        asked.append((request.component, sorted(devices)))
+        asked.append((request.component, sorted(devices), request.model.variant, request.job.steps))
         return Placement("second")
 
     host = host_with(tmp_path, register_devices=lambda: [spec], choose_device=choose)
-    assert host.plan(Request(task="toy")).placements["painter"].device == "second"
-    assert asked == [("painter", ["second", "toy"])]
+    plan = host.plan(Request(task="toy", steps=3))
+    assert plan.placements["painter"].device == "second"
+    assert asked == [("painter", ["second", "toy"], plan.detected.variant, 3)]
 
 
 def test_hook_fit_memory(tmp_path: Path) -> None:

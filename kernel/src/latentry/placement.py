@@ -43,26 +43,24 @@ class Placer:
 
     def placements(self, request: Request, family: specs.ModelFamily, detected: Detected) -> Placements:
         """A device for each component, as the user named it or as the policy chooses."""
-        parts = detected.components
-        check_known("component to place", request.place, [*parts, "*"])
-        return {name: self._placement(name, count, request, family) for name, count in parts.items()}
+        check_known("component to place", request.place, [*detected.components, "*"])
+        return {part: self._placement(part, request, family, detected) for part in detected.components}
 
-    def _placement(self, name: str, count: int, request: Request, family: specs.ModelFamily) -> Placement:
-        wanted = request.place.get(name, request.place.get("*"))
+    def _placement(self, part: str, job: Request, family: specs.ModelFamily, model: Detected) -> Placement:
+        wanted = job.place.get(part, job.place.get("*"))
         able = {spec.name: spec for spec in self.registry.devices.values() if family.kind in spec.kinds}
-        asked_for = (*filter(None, [wanted]), *request.fallback)
-        named = [self.registry.devices.find(each).name for each in asked_for]
+        named = [self.registry.devices.find(each).name for each in (wanted, *job.fallback) if each]
         check_known(f"device for {family.kind} components", named, able)
-        able = {device: able[device] for device in named} if wanted is not None else able
-        reports = {device: self.report(spec) for device, spec in able.items()}
+        reports = {device: self.report(able[device]) for device in (able if wanted is None else named)}
         there = [device for device, report in reports.items() if report.available]
         usable = {device: reports[device] for device in (there[:1] if wanted else there)}
-        asked = PlacementRequest(name, family.kind, count, next(iter(usable), None) if wanted else None)
+        first = next(iter(usable), None) if wanted else None
+        asked = PlacementRequest(part, family.kind, model.components[part], first, model, job)
         with blamed("the hook choose_device"):
             choice = self.hook.choose_device(request=asked, devices=usable)
         if choice is None or choice.device not in usable:
             raise _nowhere(family, reports)
-        dtype = request.dtype or choice.dtype
+        dtype = job.dtype or choice.dtype
         check_known(f"dtype on {choice.device}", [dtype] if dtype else [], usable[choice.device].dtypes)
         return Placement(choice.device, dtype)
 

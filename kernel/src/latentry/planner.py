@@ -61,8 +61,7 @@ class Planner:
         devices = map(self.registry.devices.find, {*used, *request.fallback})
         found = {spec.name: self.placer.report(spec) for spec in devices}
         with blamed("the hook fit_memory"):
-            plan = self.hook.fit_memory(plan=plan, optimizers=self.registry.optimizers, devices=found) or plan
-        return plan
+            return self.hook.fit_memory(plan=plan, optimizers=self.registry.optimizers, devices=found) or plan
 
     def models(self) -> list[specs.ModelEntry]:
         """The models that can be asked for by name."""

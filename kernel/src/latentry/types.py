@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
+from latentry.request import Request
+
 
 class Array(Protocol):
     """What a sampler may do to a picture: elementwise arithmetic with scalars and its own kind.
@@ -183,13 +185,16 @@ class Placement:
 class PlacementRequest:
     """What `choose_device` decides: a device for one component.
 
-    `wanted` is what the user named for it, `parameters` its size in values.
+    `wanted` is what the user named for it, `parameters` its size in values; `model` is what it is a part of,
+    and `job` all that the user asked for.
     """
 
     component: str
     kind: str
     parameters: int
-    wanted: str | None = None
+    wanted: str | None
+    model: "Detected"
+    job: Request
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 
 import latentry_tiling
 from latentry import Host, Request
+from latentry_memory.adding import OFFLOAD
 from latentry_memory.budgets import host_memory
 from latentry_sdk import (
     DeviceReport,
@@ -19,6 +20,7 @@ from latentry_sdk import (
     Unavailable,
 )
 from latentry_sdk.footprints import footprints, peaks
+from latentry_stable_diffusion.denoising import DenoiseOptions
 
 Open = Callable[..., Host]
 Asked = Callable[..., Request]
@@ -84,6 +86,28 @@ def test_the_users_own_choice_is_kept(host: Open, asked: Asked, gpu: Make) -> No
     assert plan.optimized()[0] == "unet=sequential-offload"
     assert [each for each in plan.optimized() if each.startswith("unet=")] == ["unet=sequential-offload"]
     assert plan.applied()["options"]["sequential-offload"]["keep"] == 7
+
+
+BATCH: dict[str, object] = {"batch": 8, "options": {"stable-diffusion.denoise": {"at_once": 8}}}
+
+
+@pytest.mark.parametrize(("gigabytes", "at_once"), [(7, 1), (9, 2), (10, 4), (24, 8)])
+def test_as_many_images_go_at_once_as_fit_without_offloading(
+    host: Open, asked: Asked, gpu: Make, gigabytes: int, at_once: int
+) -> None:
+    opened = host(gpu(gigabytes))
+    plan = opened.plan(asked(**BATCH))
+    options = plan.options_of(DenoiseOptions)
+    assert options.at_once == at_once
+    assert plan.memory["gpu"] <= 0.9 * gigabytes * 10**9
+    assert any("at once" in note for note in plan.notes) == (at_once < 8)
+    offloaded = any((spec.rung or 0) >= OFFLOAD for spec in plan.optimizers)
+    assert at_once == 1 or not offloaded
+    if at_once < 8:
+        key = next(key for key, value in plan.options.items() if value is options)
+        doubled = options.model_copy(update={"at_once": 2 * at_once})
+        more = replace(plan, options={**plan.options, key: doubled})
+        assert peaks(more, footprints(more, opened.devices()))["gpu"] > 0.9 * gigabytes * 10**9
 
 
 def test_a_wrong_option_of_an_optimizer_is_refused_where_it_is_not_used_too(

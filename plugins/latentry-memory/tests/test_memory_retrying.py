@@ -78,6 +78,15 @@ def test_what_stayed_on_the_device_goes_before_the_next_rung(host: Open, asked: 
     assert rungs(plans[-1], "unet") == [80]
 
 
+def test_fewer_images_go_at_once_before_the_next_rung(host: Open, asked: Asked, gpu: Make) -> None:
+    opened = host(gpu(200))
+    options = {"stable-diffusion.denoise": {"at_once": 8}}
+    plans = [*climbed(opened.plan(asked(batch=5, options=options)), opened)]
+    given = [plan.applied()["options"]["stable-diffusion.denoise"]["at_once"] for plan in plans[:5]]
+    assert given == [8, 2, 1, 1, 1]
+    assert [len(plan.optimizers) for plan in plans[:4]] == [0, 0, 0, 1]
+
+
 def test_what_the_user_offloads_with_stays(host: Open, asked: Asked, gpu: Make) -> None:
     opened = host(gpu(24))
     plans = [*climbed(opened.plan(asked(optimizers=("unet=model-offload",))), opened)]

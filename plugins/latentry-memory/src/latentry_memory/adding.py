@@ -53,6 +53,11 @@ Added = Mapping[str, tuple[Saver, ...]]
 """The optimizers that are added for each component, the lowest rung first."""
 
 
+def offloads(added: Added) -> bool:
+    """Whether any of them moves weights off the device."""
+    return any(saver.offloads for chosen in added.values() for saver in chosen)
+
+
 def savers(plan: Plan, optimizers: Mapping[str, OptimizerSpec]) -> list[Saver]:
     """The ladder, lowest rung first; a wrong option is refused, whether its optimizer is used or not."""
     found = [_saver(plan, spec, spec.rung) for spec in optimizers.values() if spec.rung is not None]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from latentry_memory.adding import Saver, added_to, free_for, savers
+from latentry_memory.adding import Saver, added_to, free_for, offloads, savers
+from latentry_memory.batching import fewer
 from latentry_memory.budgets import Budget, budget_of
 from latentry_memory.climbing import Part, Parts, cheapest, smallest
 from latentry_memory.falling import fallen_back, replaced
@@ -37,6 +38,9 @@ def _fitted(plan: Plan, device: str, ladder: Sequence[Saver], devices: Reports) 
     if budget.wanted is None or budget.most is None:
         return plan
     found = cheapest(parts, budget.wanted)
+    smaller = fewer(plan) if found is None or offloads(found) else None
+    if smaller is not None and parts_on(smaller, device, ladder, devices, budget) != parts:
+        return _fitted(smaller, device, ladder, devices)
     if found is None and budget.most > budget.wanted:
         found = cheapest(parts, max(budget.wanted, min(smallest(parts), budget.most)))
     if found is not None:

@@ -1,9 +1,10 @@
-"""After memory ran out: the same once more with nothing cached, then one rung higher each time."""
+"""After memory ran out: the same with nothing cached, then fewer images at once, then rung by rung."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from latentry_memory.adding import KEEP, OFFLOAD, Saver, added_to, free_for, named, savers
+from latentry_memory.batching import fewer
 from latentry_sdk import OptimizerSpec, Options, OutOfMemory, Plan
 
 AGAIN = "tried again with nothing cached"
@@ -19,7 +20,7 @@ def again(plan: Plan, optimizers: Mapping[str, OptimizerSpec], error: Exception)
     plan = replace(plan, memory={})
     if AGAIN not in plan.notes:
         return replace(plan, notes=(*plan.notes, AGAIN))
-    higher = _keeping_nothing(plan) or _climbed(plan, savers(plan, optimizers))
+    higher = fewer(plan) or _keeping_nothing(plan) or _climbed(plan, savers(plan, optimizers))
     if higher is None:
         fix = "ask for a smaller picture or batch, quantize the model, or place it elsewhere"
         raise OutOfMemory(f"memory ran out, with all that could spare it: {error}", fix=fix) from error

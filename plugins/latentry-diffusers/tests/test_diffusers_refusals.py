@@ -68,12 +68,34 @@ def test_what_a_class_does_not_take_is_refused_while_planning(name, more, line, 
         host.plan(ask(name, **more))
 
 
-@pytest.mark.parametrize("prompt", ["a (red:1.3) apple", "a red BREAK apple", "a [red:blue:0.5] apple"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a (red:1.3) apple",
+        "a ((red)) apple",
+        "a red BREAK apple",
+        "a [red:blue:0.5] apple",
+        "a [red::1] apple",
+        "a [red|blue] apple",
+    ],
+)
 @pytest.mark.parametrize("asked", ["prompt", "negative", "prompt_2", "negative_2"])
 def test_a_prompt_that_is_more_than_text_is_refused_while_planning(prompt, asked, host, ask):
     second = {"options": {"prompt": {asked: prompt}}}
     request = ask("sd3", **({asked: prompt} if asked in ("prompt", "negative") else second))
-    with pytest.raises(InvalidRequest, match="reads no weights, BREAK or schedules"):
+    with pytest.raises(InvalidRequest, match="^a whole pipeline reads no weights, BREAK or schedules.*$"):
+        host.plan(request)
+
+
+@pytest.mark.parametrize("text", ["(grey:1.2)", "grey BREAK", "[grey|white]"])
+@pytest.mark.parametrize("column", ["prompt", "negative_prompt"])
+def test_a_style_that_is_more_than_text_is_refused_while_planning(text, column, ask, plugins, tmp_path):
+    (tmp_path / "styles.csv").write_text(f"name,{column}\ndull,{text}\n")
+    request = ask("sd3", options={"prompt": {"styles": ["dull"]}})
+    with (
+        Host(plugins, Config(data_dir=tmp_path)) as host,
+        pytest.raises(InvalidRequest, match="^a whole pipeline reads no weights, BREAK or schedules.*$"),
+    ):
         host.plan(request)
 
 

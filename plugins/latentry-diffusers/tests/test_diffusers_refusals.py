@@ -83,7 +83,7 @@ def test_what_a_class_does_not_take_is_refused_while_planning(name, more, line, 
 def test_a_prompt_that_is_more_than_text_is_refused_while_planning(prompt, asked, host, ask):
     second = {"options": {"prompt": {asked: prompt}}}
     request = ask("sd3", **({asked: prompt} if asked in ("prompt", "negative") else second))
-    with pytest.raises(InvalidRequest, match="^a whole pipeline reads no weights, BREAK or schedules.*$"):
+    with pytest.raises(InvalidRequest, match=r"^a whole pipeline reads no weights, BREAK or schedules.*$"):
         host.plan(request)
 
 
@@ -94,7 +94,7 @@ def test_a_style_that_is_more_than_text_is_refused_while_planning(text, column, 
     request = ask("sd3", options={"prompt": {"styles": ["dull"]}})
     with (
         Host(plugins, Config(data_dir=tmp_path)) as host,
-        pytest.raises(InvalidRequest, match="^a whole pipeline reads no weights, BREAK or schedules.*$"),
+        pytest.raises(InvalidRequest, match=r"^a whole pipeline reads no weights, BREAK or schedules.*$"),
     ):
         host.plan(request)
 

@@ -70,6 +70,7 @@ def make_job(**more: object) -> Job:
         sampler=SimpleNamespace(name="dpmpp_2m", label="DPM++ 2M", sample=max),
         scheduler=SimpleNamespace(name="karras", label="Karras", sigmas=partial(partial(min), 1)),
         optimizers=(),
+        options={},
         quantizers={},
         further={"second": None},
         config=SimpleNamespace(cache_dir=Path("none")),

@@ -30,6 +30,7 @@ from latentry_sdk import (
     hookimpl,
 )
 from latentry_stable_diffusion.architectures import ARCHITECTURES
+from latentry_stable_diffusion.tokenizers import PADDING, clip_tokenizer
 
 GIGABYTE = 10**9
 SCHEDULER = {"_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
@@ -38,7 +39,8 @@ SCHEDULER = {"_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "be
 
 def write_hollow(path: Path, shapes: dict[str, list[int]]) -> None:
     """A safetensors file in float16 whose data is a hole: it takes no room on the disk."""
-    header, end = {}, 0
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
     for name, shape in sorted(shapes.items()):
         size = 2
         for side in shape:
@@ -53,7 +55,7 @@ def write_hollow(path: Path, shapes: dict[str, list[int]]) -> None:
 
 @pytest.fixture(scope="session")
 def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A diffusers folder of SDXL in its real shapes, without weights."""
+    """A diffusers folder of SDXL in its real shapes, with tokenizers and without weights."""
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -72,7 +74,10 @@ def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     for part, model in models.items():
         shapes = {name: list(weight.shape) for name, weight in model.state_dict().items()}
-        write_hollow(folder / part / "model.safetensors", shapes)
+        stem = "model" if part.startswith("text") else "diffusion_pytorch_model"
+        write_hollow(folder / part / f"{stem}.safetensors", shapes)
+    for part, padding in (("tokenizer", PADDING["sdxl"][0]), ("tokenizer_2", PADDING["sdxl"][1])):
+        clip_tokenizer(padding).save_pretrained(folder / part)
     (folder / "scheduler").mkdir(exist_ok=True)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER))
     index = json.loads((folder / "model_index.json").read_text())

@@ -1,0 +1,118 @@
+"""The machine's profile: a file that says which way was fastest here, for each model and size of picture.
+
+It lies beside the configuration file, as machine.json; $LATENTRY_PROFILE names another place, and no profile
+is used where it is empty.
+"""
+
+import os
+from collections.abc import Mapping
+from math import log2
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_config_path
+
+from latentry_bench.machine import Signature
+from latentry_sdk import Detected, InvalidRequest, Number, Options, UserError, parsed, write_whole
+
+VARIABLE = "LATENTRY_PROFILE"
+NAME = "machine.json"
+
+
+class Entry(Options):
+    """What was fastest for one model at one size of picture.
+
+    `detail` is what the device's probe said then; `changeable` says that the device runs torch modules as
+    they are; `owners` are the owners of options that the job was measured with.
+    """
+
+    variant: str
+    parameters: int
+    side: int
+    device: str
+    dtype: str
+    optimizers: tuple[str, ...] = ()
+    approximate: bool = False
+    changeable: bool = False
+    detail: str = ""
+    owners: tuple[str, ...] = ()
+    size: tuple[int, int]
+    picture: Number
+    step: Number | None = None
+    measured: str
+
+    def is_for(self, variant: str, parameters: int, side: int) -> bool:
+        """Whether it was measured with such a model at such a size."""
+        return (self.variant, self.parameters, self.side) == (variant, parameters, side)
+
+
+class Profile(Options):
+    """A machine, and what was fastest on it."""
+
+    version: Literal[1] = 1
+    machine: Mapping[str, str | int]
+    entries: tuple[Entry, ...] = ()
+
+    def find(self, model: Detected, size: tuple[int, int]) -> Entry | None:
+        """The entry for a model of this variant and number of values, and pictures of about this size."""
+        wanted = key(model, size)
+        return next((entry for entry in self.entries if entry.is_for(*wanted)), None)
+
+    def with_entry(self, entry: Entry, machine: Signature) -> "Profile":
+        """The profile with `entry` in the place of one for the same; of another machine, nothing is kept."""
+        kept = self.entries if dict(self.machine) == dict(machine) else ()
+        others = [old for old in kept if not old.is_for(entry.variant, entry.parameters, entry.side)]
+        return Profile(machine=machine, entries=(*others, entry))
+
+
+def key(model: Detected, size: tuple[int, int]) -> tuple[str, int, int]:
+    """What an entry is found by: the variant, the model's number of values, and the class of the size.
+
+    The class is the power of two that is nearest to the side of a square of as many pixels.
+    """
+    return model.variant, sum(model.components.values()), round(log2(size[0] * size[1]) / 2)
+
+
+def profile_path(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Where the profile is or would be; None where it is turned off."""
+    if (named := environ.get(VARIABLE)) is not None:
+        return Path(named) if named else None
+    config = environ.get("LATENTRY_CONFIG")
+    return (Path(config).parent if config else user_config_path("latentry")) / NAME
+
+
+def read(path: Path | None) -> Profile | None:
+    """The profile, or None where there is none; `InvalidRequest` where the file is none."""
+    if path is None:
+        return None
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise _unreadable(path, str(exc.strerror)) from exc
+    import json
+
+    try:
+        values = json.loads(text)
+        return parsed(Profile, values if isinstance(values, dict) else {"": values})
+    except (ValueError, RecursionError, UserError) as exc:
+        raise _unreadable(path, " ".join(str(exc).split())[:200]) from exc
+
+
+def write(path: Path | None, profile: Profile) -> Path:
+    """Put the profile into its file in one step."""
+    if path is None:
+        raise InvalidRequest(f"the profile is turned off by an empty {VARIABLE}", fix=f"unset {VARIABLE}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InvalidRequest(f"{path.parent} cannot be made: {exc.strerror}") from exc
+    write_whole(path, profile.model_dump_json(indent=2).encode() + b"\n", overwrite=True)
+    return path
+
+
+def _unreadable(path: Path, why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"the machine's profile {path} cannot be read: {why}", fix="run latentry bench --forget"
+    )

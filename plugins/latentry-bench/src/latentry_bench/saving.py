@@ -1,0 +1,47 @@
+"""Put what was fastest into the machine's profile."""
+
+from datetime import date
+from pathlib import Path
+
+from latentry_bench.benching import Found
+from latentry_bench.machine import signature
+from latentry_bench.profile import Entry, Profile, key, profile_path, read, write
+from latentry_bench.rows import Row
+from latentry_sdk import Host, Request, UserError
+
+
+def saved(host: Host, found: Found, won: Row, request: Request) -> Path:
+    """Write the row in the place of an older one for such a model and size, and say where.
+
+    What is there and cannot be read, or is of another machine, is replaced.
+    """
+    path, machine = profile_path(), signature()
+    try:
+        before = read(path)
+    except UserError:
+        before = None
+    entry = entry_of(host, found, won, request)
+    return write(path, (before or Profile(machine=machine)).with_entry(entry, machine))
+
+
+def entry_of(host: Host, found: Found, won: Row, request: Request) -> Entry:
+    """The row as the profile keeps it: its optimizers for each component alone, as they were applied."""
+    assert won.picture
+    variant, parameters, side = key(found.plan.detected, found.plan.size)
+    named = {text.rpartition("=")[2] for text in won.candidate.optimizers}
+    return Entry(
+        variant=variant,
+        parameters=parameters,
+        side=side,
+        device=won.candidate.device,
+        dtype=won.candidate.dtype,
+        optimizers=tuple(text for text in won.optimized if text.rpartition("=")[2] in named),
+        approximate=won.candidate.approximate,
+        changeable=won.changeable,
+        detail=host.devices()[won.candidate.device].detail,
+        owners=tuple(sorted(request.options)),
+        size=found.plan.size,
+        picture=won.picture.median,
+        step=won.step.median if won.step else None,
+        measured=date.today().isoformat(),
+    )

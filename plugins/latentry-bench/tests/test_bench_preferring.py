@@ -138,6 +138,11 @@ def test_its_optimizers_are_added_with_their_options(host: Host) -> None:
     assert host.run(TOY).applied["optimizers"] == ["painter=toy-remember"]
 
 
+def test_an_entry_of_another_picture_says_so(host: Host) -> None:
+    keep(host, optimizers=("painter=rough",), approximate=True)
+    assert host.plan(TOY).notes[0].endswith("painter=rough (another picture)")
+
+
 def test_the_picture_is_the_same_with_the_profile_and_without(host: Host) -> None:
     before = host.run(TOY).artifacts[0].data
     keep(host, optimizers=("painter=toy-remember",))

@@ -85,6 +85,12 @@ class Bench:
     def _try(self, way: Candidate, ways: Sequence[Candidate], told: str) -> None:
         if way.why or (way.device, way.optimizer) in self._refused:
             return
+        plain = Candidate(way.device, way.dtype)
+        if way != plain and (before := self._outcomes.get(plain)) and before.is_lost:
+            self._outcomes[way] = Outcome(
+                [{"kind": "failed", "why": f"not tried, as {plain} {before.problem}"}]
+            )
+            return
         self.tell(told)
         suits: list[str] = []
         if not way.optimizer and way.device not in self._tried:

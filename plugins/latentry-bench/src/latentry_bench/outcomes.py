@@ -67,7 +67,7 @@ def _row(way: Candidate, outcome: Outcome, picture: bytes | None, work: Calls, p
     if found is None:
         failed = outcome.find("failed")
         why = failed["why"] if failed else outcome.problem
-        return Row(way, "timeout" if outcome.timed_out else "failed", why, seconds)
+        return Row(way, "timeout" if outcome.is_lost else "failed", why, seconds)
     mine, peak = _picture(outcome), outcome.find("peak")
     return Row(
         candidate=way,
@@ -99,7 +99,7 @@ def _step_work(found: Message, work: Calls, part: str) -> Work | None:
         return None
     width = BYTES.get(found["dtypes"].get(part, ""), 4)
     flops = sum(work[shapes]["flops"] * count for shapes, count in calls.items())
-    moved = sum((found["kept"][part] + work[shapes]["values"] * width) * n for shapes, n in calls.items())
+    moved = sum((found["weights"][part] + work[shapes]["values"] * width) * n for shapes, n in calls.items())
     return Work(flops / steps, moved / steps)
 
 

@@ -19,9 +19,10 @@ def peak_memory(homes: Sequence[str]) -> PeakMemory:
     """What torch counted on the first accelerator among `homes`, else what the system counted."""
     torch = sys.modules.get("torch")
     for home in homes:
-        api: Any = getattr(torch, home.partition(":")[0], None)
+        name, _, index = home.partition(":")
+        api: Any = getattr(torch, name, None)
         if hasattr(api, "max_memory_allocated"):
-            return PeakMemory(int(api.max_memory_allocated(home)), home)
+            return PeakMemory(int(api.max_memory_allocated(int(index or 0))), home)
     return PeakMemory(_process(), "process")
 
 

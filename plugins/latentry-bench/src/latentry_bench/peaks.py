@@ -10,6 +10,9 @@ from latentry_bench.roofline import Peak
 SIDES = (256, 512, 1024, 2048, 4096, 8192)
 """Of the matrices that are multiplied; larger ones are left out once one product takes `ENOUGH`."""
 
+MULTIPLIED = ("float64", "float32", "float16", "bfloat16")
+"""The types that torch multiplies matrices of, wherever the device has them."""
+
 ENOUGH = 0.25
 """Seconds."""
 
@@ -37,8 +40,11 @@ def probe(where: str, dtype: str) -> Peak:
 def settle() -> None:
     """Wait until the accelerator, if torch is loaded and has one, has done what it was given."""
     torch = sys.modules.get("torch")
-    if torch is not None and torch.accelerator.is_available():
-        torch.accelerator.synchronize()
+    api = getattr(torch, "accelerator", None)  # torch 2.4 has none
+    found = api.current_accelerator() if api and api.is_available() else None
+    backend: Any = getattr(torch, found.type, None) if found else None
+    if hasattr(backend, "synchronize"):
+        backend.synchronize()
 
 
 def _products(where: str, kind: Any) -> float:

@@ -57,7 +57,8 @@ def preferring(plan: Plan, fitted: Plan | None, optimizers: Optimizers) -> Plan 
         return _noted(result, f"by the machine's profile: {_words(entry)}")
     if why := _unfit(entry, result, optimizers):
         return _noted(result, f"by the machine's profile: {_words(entry)}; without its optimizers, as {why}")
-    told = f"by the machine's profile: {_words(entry)}, {', '.join(entry.optimizers)}"
+    another = " (another picture)" if entry.approximate else ""
+    told = f"by the machine's profile: {_words(entry)}, {', '.join(entry.optimizers)}{another}"
     return _noted(_optimized(result, entry.optimizers, optimizers), told)
 
 

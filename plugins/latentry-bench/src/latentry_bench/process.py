@@ -30,6 +30,11 @@ class Outcome:
         """The first message of a kind."""
         return next((message for message in self.messages if message["kind"] == kind), None)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether time ran out before anything was measured."""
+        return self.timed_out and self.find("measured") is None
+
     def all(self, kind: str) -> Sequence[Message]:
         """All messages of a kind."""
         return [message for message in self.messages if message["kind"] == kind]

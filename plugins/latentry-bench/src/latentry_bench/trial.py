@@ -17,8 +17,8 @@ from typing import Any
 
 from latentry_bench.counting import LOAD
 from latentry_bench.timing import Timed, timed
-from latentry_sdk import Cancelled, Config, Event, Host, LatentryError, Request, StageStarted, parsed
-from latentry_sdk.footprints import BYTES, footprints
+from latentry_sdk import Config, Event, Host, LatentryError, Request, StageStarted, UserError, parsed
+from latentry_sdk.footprints import plain
 
 Values = Mapping[str, Any]
 
@@ -54,7 +54,8 @@ class Trial:
         applied = first.result.applied
         account = applied["bench"]
         plan = host.plan(self._request)
-        kept = {part: each.kept for part, each in footprints(plan, host.devices()).items()}
+        reports = host.devices()
+        weights = {part: plain(plan, part, reports).kept for part in plan.placements}
         self._tell(
             "measured",
             pictures=[run.seconds for run in runs],
@@ -65,21 +66,21 @@ class Trial:
             notes=list(applied["notes"]),
             changeable=all(values["changeable"] for values in account.values()),
             memory=asdict(peak_memory([values["home"] for values in account.values()])),
-            kept=kept,
+            weights=weights,
             calls={part: dict(values["calls"]) for part, values in account.items()},
             picture=base64.b64encode(first.result.artifacts[0].data).decode(),
         )
 
     def _peak(self, first: Timed) -> None:
         """The peak of where the main component is, or of the processor for what no torch runs."""
-        from latentry_bench.peaks import probe
+        from latentry_bench.peaks import MULTIPLIED, probe
 
         part = self._task["main"]
         account, dtype = first.result.applied["bench"].get(part), first.result.applied["dtypes"].get(part)
         if account is None:
             return
         where, kind = (account["home"], dtype) if account["changeable"] else ("cpu", "float32")
-        if kind in BYTES:
+        if kind in MULTIPLIED:
             self._tell("peak", **asdict(probe(where, kind)), own=account["changeable"])
 
     def _suits(self, host: Host, text: str) -> None:
@@ -90,16 +91,13 @@ class Trial:
             if isinstance(event, StageStarted) and event.stage == LOAD:
                 cancel.set()
 
+        request = self._request.model_copy(update={"optimizers": tuple(text.split("+"))})
         try:
-            with suppress(Cancelled):
-                host.run(
-                    self._request.model_copy(update={"optimizers": tuple(text.split("+"))}),
-                    on_event=stop,
-                    cancel=cancel,
-                )
-        except Exception as exc:
-            said = exc.message if isinstance(exc, LatentryError) else f"{type(exc).__name__}: {exc}"
-            self._tell("refused", optimizer=text, why=" ".join(said.split()))
+            host.run(request, on_event=stop, cancel=cancel)
+        except UserError as exc:
+            self._tell("refused", optimizer=text, why=" ".join(exc.message.split()))
+        except Exception:  # it was applied, and the job stopped; or it failed, which its own trial will say
+            return
 
     def _work(self, first: Timed) -> None:
         """The work of the first call of each component that was called."""

@@ -11,6 +11,7 @@ import torch
 import latentry_ipex
 from latentry_ipex import IpexOptions, probing
 from latentry_ipex.device import ipex_place
+from latentry_ipex.runtime import load_extension
 from latentry_sdk import Component, Unavailable
 from latentry_sdk.testing import DeviceSuite, heavy_imports
 from latentry_sdk.torch_builds import TorchBuild
@@ -98,7 +99,8 @@ def test_a_copy_is_optimized_for_its_type_and_the_component_stays_as_it_was(exte
     arrays = part.example()
     placed = TorchDevice(ipex_place(IpexOptions(prepack=False))).place(part, dtype)
     kind = getattr(torch, dtype)
-    assert extension.asked == [{"dtype": kind, "inplace": True, "weights_prepack": False}]
+    folding = {"conv_bn_folding": False, "linear_bn_folding": False}
+    assert extension.asked == [{"dtype": kind, "inplace": True, "weights_prepack": False, **folding}]
     assert [type(layer) for layer in placed.module] == [torch.nn.Conv2d, Packed]
     assert placed.module[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert [type(layer) for layer in part.module] == [torch.nn.Conv2d, torch.nn.Linear]
@@ -125,3 +127,16 @@ class TestSuite(DeviceSuite):
     @pytest.fixture
     def spec(self):
         return latentry_ipex.register_devices()[0]
+
+    @pytest.mark.parametrize("prepack", [True, False])
+    def test_the_extensions_own_layers_compute(self, prepack):
+        device = latentry_ipex.open_ipex(IpexOptions(prepack=prepack))
+        kinds = {type(layer).__module__.partition(".")[0] for layer in device.place(component(), None).module}
+        assert kinds == {"intel_extension_for_pytorch" if prepack else "torch"}
+
+    def test_a_version_of_transformers_that_is_there_stays_there(self):
+        import transformers
+
+        load_extension()
+        assert sys.modules["transformers"] is transformers
+        assert load_extension().optimize

@@ -1,6 +1,7 @@
 """Tiny checkpoints of every variant, made by diffusers itself, and jobs on them."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -184,8 +185,9 @@ def components(family):
 def start(components, family):
     """`start(folder, prompt=…)`: the state a job begins with; `size` and `seeds` are the state's own.
 
-    `at_once` is the denoiser's option.
+    `at_once` is the denoiser's option. What jobs change is undone after the test.
     """
+    undos = ExitStack()
 
     def make(folder, *, size=None, seeds=(1,), at_once=1, **asked):
         model = components(folder)
@@ -213,10 +215,12 @@ def start(components, family):
         )
         placed = {name: PlacedHere(part) for name, part in model.parts.items()}
         job = Job("test", plan, notify=lambda event: None)
+        undos.callback(job.undos.close)
         state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, seeds).put(SIGMAS, plan.sigmas)
         return state.put(PLACED, placed)
 
-    return make
+    with undos:
+        yield make
 
 
 @pytest.fixture

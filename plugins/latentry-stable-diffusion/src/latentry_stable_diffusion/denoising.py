@@ -22,6 +22,7 @@ from latentry_sdk.guidance import ROWS, composed
 from latentry_sdk.levels import ZeroSnr, levels_of
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.prediction import EPSILON
+from latentry_stable_diffusion.remembering import remember_embeddings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +60,7 @@ def denoise(state: State) -> State:
     from latentry_stable_diffusion.denoiser import Denoiser
     from latentry_stable_diffusion.equations import CLEAN, Guidance
 
+    remember_embeddings(state)
     job = state[JOB]
     details, request, options = Details.of(job), job.plan.request, job.options(DenoiseOptions)
     both = options.guidance_2 is not None

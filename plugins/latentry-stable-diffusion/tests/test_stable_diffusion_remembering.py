@@ -1,0 +1,138 @@
+"""What a UNet makes of timesteps, and of SDXL's sizes and pooled prompts, is computed once a job."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from latentry_sdk import DENOISE, JOB, PLACED
+from latentry_sdk.testing.fingerprints import changes, fingerprint
+from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion.embedding import EmbeddingCache
+from latentry_stable_diffusion.prompts import encode_prompt
+from latentry_stable_diffusion.remembering import MOST, PARTS, remember_embeddings, remembering
+
+ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0, "size": (16, 16), "seeds": (1, 2)}
+SIGMAS = (10.0, 5.0, 10.0, 1.0, 5.0)
+TIMES, ADDED = "time_embedding", "add_embedding"
+
+
+class Converted:
+    """A placed component that gives no module."""
+
+    home, dtype = "cpu", "float32"
+
+    def __init__(self, placed):
+        self.placed = placed
+
+    def __call__(self, *arrays):
+        return self.placed(*arrays)
+
+
+class Recorded(Converted):
+    """A placed component of a GPU, whose recorded calls are of no use once its module is taken."""
+
+    home = "cuda:0"
+
+    @property
+    def module(self):
+        raise AssertionError("the module was taken")
+
+
+def seen(state):
+    """What the denoiser makes of two images at each of `SIGMAS`."""
+    see = denoise(encode_prompt(state, EmbeddingCache()))[DENOISE]
+    x = torch.randn(2, 4, 2, 2, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        return [see(x * sigma, sigma) for sigma in SIGMAS]
+
+
+def calls(state):
+    """How often the first layers of the embeddings are called for that."""
+    unet, found = state[PLACED]["unet"].module.model, Counter()
+    layers = {name: getattr(unet, name).linear_1 for name in (TIMES, ADDED) if getattr(unet, name, None)}
+    handles = [
+        layer.register_forward_hook(lambda *_, name=name: found.update([name]))
+        for name, layer in layers.items()
+    ]
+    seen(state)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+@pytest.mark.parametrize(("name", "added"), [("sd1", {}), ("sdxl", {ADDED: 1}), ("sdxl-refiner", {ADDED: 1})])
+def test_each_timestep_and_each_set_of_prompts_is_embedded_once(name, added, tiny, start):
+    assert calls(start(tiny(name).folder, **ASKED)) == {TIMES: 3, **added}
+
+
+def test_other_prompts_are_embedded_anew(tiny, start):
+    state = start(tiny("sdxl").folder, **ASKED)
+    assert calls(state)[ADDED] == 1
+    other = start(tiny("sdxl").folder, **{**ASKED, "prompt": "a tree"})
+    assert calls(other) == {ADDED: 1}
+
+
+@pytest.mark.parametrize("name", ["sd1", "sd2-v", "sdxl", "sdxl-refiner"])
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_every_bit_is_what_it_is_without(name, at_once, tiny, start):
+    state = start(tiny(name).folder, at_once=at_once, **ASKED)
+    found = seen(state)
+    state[JOB].undos.close()
+    placed = {**state[PLACED], "unet": Converted(state[PLACED]["unet"])}
+    assert all(map(torch.equal, found, seen(state.put(PLACED, placed))))
+
+
+def test_nothing_is_left_behind(tiny, start):
+    state = start(tiny("sdxl").folder, **ASKED)
+    module = state[PLACED]["unet"].module
+    before = fingerprint(module)
+    seen(state)
+    assert {change.split(".")[1] for change in changes(before, fingerprint(module))} == {*PARTS}
+    state[JOB].undos.close()
+    assert changes(before, fingerprint(module)) == []
+
+
+def test_a_second_pass_in_the_same_job_remembers_the_first(tiny, start):
+    state = start(tiny("sdxl").folder, **ASKED)
+    before = fingerprint(state[PLACED]["unet"].module)
+    assert calls(state) == {TIMES: 3, ADDED: 1}
+    assert calls(state) == {}
+    state[JOB].undos.close()
+    assert changes(before, fingerprint(state[PLACED]["unet"].module)) == []
+
+
+def test_a_unet_whose_call_was_changed_is_left_alone(tiny, start):
+    state = start(tiny("sd1").folder, **ASKED)
+    module = state[PLACED]["unet"].module
+    module.forward = module.forward  # as compiling does
+    try:
+        before = fingerprint(module)
+        seen(state)
+        assert changes(before, fingerprint(module)) == []
+    finally:
+        del module.forward
+
+
+def test_what_is_kept_is_bounded_and_told_apart_by_every_bit():
+    asked = []
+
+    def compute(array, _condition=None):
+        asked.append(array)
+        return array * 2
+
+    compute = remembering(compute)
+    zero = torch.zeros(2)
+    for array in (zero, -zero, zero.bool(), zero[None], zero, torch.tensor([0, 7.0, 0])[::2]):
+        assert torch.equal(compute(array, None), array * 2)
+    assert len(asked) == 4
+    for value in range(MOST):
+        compute(torch.tensor([value + 1.0]))
+    compute(zero, None)
+    assert len(asked) == 5 + MOST
+
+
+def test_on_a_gpu_the_module_is_not_even_taken(tiny, start):
+    state = start(tiny("sd1").folder, **ASKED)
+    recorded = Recorded(state[PLACED]["unet"])
+    remember_embeddings(state.put(PLACED, {**state[PLACED], "unet": recorded}))

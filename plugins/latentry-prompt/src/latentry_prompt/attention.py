@@ -52,13 +52,17 @@ def _read(text: str) -> tuple[list[str], list[int], list[Explicit]]:
     texts, levels, explicit = list[str](), list[int](), list[Explicit]()
     rounds, squares = list[int](), 0
     for token in TOKEN.findall(text):
-        kind, closed = token[0], 0
+        if (kind := token[0]) not in ESCAPABLE:
+            texts.append(token)
+            levels.append(len(rounds) - squares)
+            continue
         if kind == "[":
             squares += len(token)
             continue
         if kind == "(":
             rounds += [len(texts)] * len(token)
             continue
+        closed = 0
         if kind == "]":
             closed = min(len(token), squares)
             squares -= closed

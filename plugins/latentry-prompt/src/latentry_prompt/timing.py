@@ -7,6 +7,8 @@ shown at the steps that all of their sets have.
 import re
 from collections.abc import Iterator, Sequence
 
+from latentry_sdk import InvalidRequest
+
 TOKEN = re.compile(r"(?:\\.|[^\\()\[\]:|]++)++|[()\[\]:|]|\\", re.DOTALL)
 NUMBER = re.compile(r"\s*+[+-]?(?:\d++\.?\d*+|\.\d++)\s*+")
 """What is matched is never given back, so it takes linear time."""
@@ -17,9 +19,15 @@ TIMED = frozenset({"[:]", "[::]"})
 DEEPEST = 50
 """Brackets nested deeper are text."""
 
+LONGEST = 4 << 20
+"""Characters of all the texts that one changes into, of which there may be as many as steps."""
+
 
 def timeline(text: str, steps: int) -> Sequence[tuple[int, str]]:
-    """`text` for each stretch of `steps`: (last step, text). What is no schedule stays as it is."""
+    """`text` for each stretch of `steps`: (last step, text). What is no schedule stays as it is.
+
+    `InvalidRequest` where all of its texts have more than `LONGEST` characters.
+    """
     if not ("[" in text and "]" in text and (":" in text or "|" in text)):
         return [(steps, text)]  # there can be no schedule
     found: list[tuple[int, str]] = []
@@ -36,6 +44,8 @@ def _at_each(texts: Sequence[str], sets: Sequence[int], steps: int) -> Sequence[
     alike = [tuple([each >> step & 1 for each in different]) for step in range(steps)]
     shown: dict[tuple[int, ...], list[str]] = {key: [] for key in alike}
     places = {each: [shown[key] for key in shown if key[index]] for index, each in enumerate(different)}
+    if sum(len(text) * len(places[each]) for text, each in zip(texts, sets, strict=True)) > LONGEST:
+        raise InvalidRequest(f"schedules make the prompt longer than {LONGEST} characters in all")
     for text, each in zip(texts, sets, strict=True):
         for place in places[each]:
             place.append(text)

@@ -1,15 +1,13 @@
 """Each suite tells each promise that a plugin breaks, by the test that is for it and by no other."""
 
 import inspect
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import module_from_spec, spec_from_file_location
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from latentry_sdk.testing.running import run
+from latentry_sdk.testing.running import run_apart
 
 WRONG = sorted(Path(__file__).parent.glob("wrong/*.py"))
 
@@ -35,9 +33,7 @@ def promises(suite: type) -> set[str]:
 def test_a_broken_promise_fails_the_test_that_is_for_it(path: Path) -> None:
     found = suites(path)
     told: dict[str, set[str]] = {name: set() for name in found}
-    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:  # what is wrong may leave things behind
-        outcomes = elsewhere.submit(run, [str(path)]).result()
-    for outcome in outcomes:
+    for outcome in run_apart([str(path)]):
         assert outcome.suite in told, outcome
         if outcome.status == "failed":
             told[outcome.suite].add(outcome.test)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,9 +40,8 @@ class Wrong(SurfaceSuite):
     test_its_module_imports_nothing_heavy: Any = None
     """Takes a process of its own, and the module is the same but in one of these."""
 
-    @property
-    def variables(self) -> Mapping[str, str]:
-        return {"WRONG": self.wrong}
+    def __init_subclass__(cls) -> None:
+        cls.variables = {"WRONG": cls.wrong}
 
     @pytest.fixture(autouse=True)
     def way(self, monkeypatch: pytest.MonkeyPatch) -> None:

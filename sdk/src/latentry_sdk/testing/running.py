@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +65,28 @@ def run(places: Sequence[str], *, plugins: Sequence[Any] = ()) -> list[Outcome]:
     with redirect_stdout(io.StringIO()):
         pytest.main([*places, *flags, "--import-mode=importlib"], plugins=[recorder, *plugins])
     return list(recorder.outcomes.values())
+
+
+def run_apart(places: Sequence[str]) -> list[Outcome]:
+    """The same, run in a process of its own that is killed at the end, with all that suites leave behind.
+
+    Raises `EOFError` where the process ends before.
+    """
+    spawn = get_context("spawn")
+    read, write = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_tell, args=(places, write))
+    process.start()
+    write.close()
+    try:
+        found: list[Outcome] = read.recv()
+        return found
+    finally:
+        process.kill()
+        process.join()
+
+
+def _tell(places: Sequence[str], told: "Connection[list[Outcome], None]") -> None:
+    told.send(run(places))
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

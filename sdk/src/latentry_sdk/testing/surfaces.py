@@ -59,11 +59,12 @@ class SurfaceSuite:
             pytest.skip(f"it cannot be mounted: {exc}")
 
     @pytest.fixture(scope="class")
-    def server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    @classmethod
+    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         """A server that mounts it, in a process of its own."""
         if find_spec("latentry_api") is None:
             pytest.skip("latentry-api is not installed")
-        with served(tmp_path_factory.mktemp("server") / "data", **self.variables) as server:
+        with served(tmp_path_factory.mktemp("server") / "data", **cls.variables) as server:
             yield server
 
     def test_its_module_imports_nothing_heavy(self, spec: SurfaceSpec) -> None:

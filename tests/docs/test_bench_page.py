@@ -22,7 +22,7 @@ def fields(heading: str) -> list[str]:
 def test_the_tables_of_the_json_are_whole() -> None:
     request = Request(task="toy", prompt="cross")
     rows = [Row(Candidate("toy", "float64"), "failed", "it broke")]
-    found = Found(Host(config=Config()).plan(request), rows, {}, {}, None)
+    found = Found(Host(config=Config()).plan(request), rows, None, {}, {}, None)
     values = as_json(found, Asked(request, Wanted()), None, None)
     assert fields("field") == [*values]
     assert fields("field of a row") == [*values["rows"][0]]

@@ -58,6 +58,8 @@ COMMANDS = (
     ["txt2img", "--help"],
     ["inpaint", "--help"],
     ["replay", "--help"],
+    ["bench", "--help"],
+    ["bench", "--show", "--json"],
     *(
         [name, "--json"]
         for name in ("plugins", "samplers", "schedulers", "tasks", "devices", "models", "doctor")

@@ -9,8 +9,10 @@ import torch
 from PIL import Image
 
 from latentry_bench.candidates import Candidate
+from latentry_bench.outcomes import joined
 from latentry_bench.peaks import probe
 from latentry_bench.pictures import Difference, difference
+from latentry_bench.process import Outcome
 from latentry_bench.roofline import Peak, Work, best, bound, share
 from latentry_bench.rows import Row, spread, winner
 
@@ -105,6 +107,31 @@ def test_the_fastest_of_the_same_picture_wins() -> None:
 def test_another_picture_wins_only_if_it_says_so_and_may() -> None:
     rows = [row("a", 3.0), row("black", 1.0, apart=200), row("c", 2.0, apart=90, approximate=True)]
     assert winner(rows, approximate=True) is rows[2]
+
+
+@pytest.mark.parametrize(("most", "won"), [(1.2, "unet=quick"), (1.5, "")], ids=["apart", "overlapping"])
+def test_an_optimizer_wins_only_where_it_is_known_to_gain(most: float, won: str) -> None:
+    same = Difference(0, 0.0)
+    plain = Row(Candidate("a", "float32"), "measured", picture=spread([1.4, 1.5, 1.6]), difference=same)
+    quick = replace(
+        plain, candidate=Candidate("a", "float32", "unet=quick"), picture=spread([1.0, 1.1, most])
+    )
+    slower = replace(plain, candidate=Candidate("b", "float32"), picture=spread([1.3, 1.45, 1.5]))
+    found = winner([plain, quick, slower], approximate=False)
+    assert found is not None
+    assert (found.candidate.device, found.candidate.optimizer) == ("a", won)
+
+
+def test_a_second_trial_adds_its_times_and_nothing_else() -> None:
+    first = Outcome(
+        [{"kind": "first"}, {"kind": "measured", "pictures": [3.0], "steps": [1.0], "picture": "a"}]
+    )
+    again = Outcome([{"kind": "measured", "pictures": [2.0], "steps": [0.5], "picture": "b"}])
+    assert joined(first, again).messages == [
+        {"kind": "first"},
+        {"kind": "measured", "pictures": [3.0, 2.0], "steps": [1.0, 0.5], "picture": "a"},
+    ]
+    assert joined(first, Outcome([], "ended with exit code 7")) == first
 
 
 def test_what_was_not_measured_does_not_win() -> None:

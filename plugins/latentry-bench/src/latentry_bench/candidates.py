@@ -27,6 +27,11 @@ class Candidate:
         """Each as the request names it."""
         return tuple(filter(None, self.optimizer.split("+")))
 
+    @property
+    def plain(self) -> "Candidate":
+        """The same way without optimizers."""
+        return Candidate(self.device, self.dtype)
+
     def request(self, asked: Request, devices: Sequence[str]) -> Request:
         """The job, done this way; the options of other devices are left out."""
         options = {owner: given for owner, given in asked.options.items()

@@ -73,15 +73,15 @@ def _measured(host: Host, task: str, values: dict[str, Any], *, as_json: bool) -
     from latentry_bench import showing
     from latentry_bench.benching import Asked, benched
     from latentry_bench.candidates import Wanted
-    from latentry_bench.rows import winner
     from latentry_bench.saving import saved
 
     wanted = Wanted(values["devices"], values["dtypes"], values["optimizers"])
     request = _request(host, task, values)
-    asked = Asked(request, wanted, values["runs"], values["limit"], values["reference"])
+    more = (values["reference"], values["approximate"])
+    asked = Asked(request, wanted, values["runs"], values["limit"], *more)
     with redirect_stdout(sys.stderr):
         found = benched(host, asked, lambda told: click.echo(told, err=True))
-        won = winner(found.rows, approximate=values["approximate"])
+        won = found.won
         path = str(saved(host, found, won, request)) if values["save"] and won else None
     if as_json:
         click.echo(json.dumps(showing.as_json(found, asked, won, path), indent=2, ensure_ascii=False))

@@ -35,6 +35,20 @@ def rows_of(
     return _with_best_peaks(rows)
 
 
+def joined(before: Outcome, again: Outcome) -> Outcome:
+    """The outcome with the times of a second trial of the same beside its own, if it has any."""
+    found = again.find("measured")
+    if found is None:
+        return before
+    messages = [
+        {**said, **{name: [*said[name], *found[name]] for name in ("pictures", "steps")}}
+        if said["kind"] == "measured"
+        else said
+        for said in before.messages
+    ]
+    return replace(before, messages=messages)
+
+
 def work_of(outcomes: Iterable[Outcome]) -> dict[str, Calls]:
     """What was counted, by component."""
     work: dict[str, dict[str, Mapping[str, int]]] = {}

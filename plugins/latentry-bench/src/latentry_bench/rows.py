@@ -66,9 +66,16 @@ class Row:
 
 
 def winner(rows: Sequence[Row], *, approximate: bool) -> Row | None:
-    """The fastest whose picture is the reference's, or alike; one that declares another if `approximate`."""
-    fit = [row for row in rows if row.picture is not None and _may_win(row, approximate)]
-    return min(fit, key=lambda row: row.picture.median if row.picture else 0.0, default=None)
+    """The fastest whose picture is the reference's, or alike; one that declares another if `approximate`.
+
+    Where times of its way without optimizers are among its own, these are not known to gain: that way wins.
+    """
+    fit = {row.candidate: row for row in rows if row.picture is not None and _may_win(row, approximate)}
+    won = min(fit.values(), key=lambda row: row.picture.median if row.picture else 0.0, default=None)
+    plain = fit.get(won.candidate.plain) if won else None
+    if won and plain and won.picture and plain.picture and plain.picture.least <= won.picture.most:
+        return plain
+    return won
 
 
 def _may_win(row: Row, approximate: bool) -> bool:

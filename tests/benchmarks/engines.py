@@ -1,22 +1,25 @@
 """Compare a UNet's calls on each engine of the processor with torch's own, and write docs/benchmarks.md.
 
     python tests/benchmarks/engines.py --model emoji --write docs/benchmarks.md
+    python tests/benchmarks/engines.py --model mid --calls 5 --limit 900 --write docs/benchmarks.md
     python tests/benchmarks/engines.py --model mid --sides "openvino;openvino, static" --calls 3
 
 "emoji" is the embedded model's UNet at its own size; "mid" has the layout of Stable Diffusion 1.5 at half its
 width, random weights, and latents of 64 × 64. All sides have the same number of threads and one call at a
-time. They take turns in one process, and a ratio is torch's time over the side's in one turn: above 1 is
-faster than torch. Medians of the turns are shown, with the relative L2 distance from torch's answer.
-"first" is the first placing with its first call, where nothing is kept from before, and "kept" the same
-again with what the first one left on disk. A busy machine spoils seconds more than ratios. The page's rows of
-the sides that were named are replaced.
+time. Each takes turns with torch in one process, and a ratio is torch's time over the side's in one turn:
+above 1 is faster than torch. Medians of the turns are shown, with the relative L2 distance from torch's
+answer. "first" is the first placing with its first call, in a process of its own, and "kept" the same again
+with what that left on disk. A side whose first call is not done within `--limit` seconds is given up, and its
+row says so. A busy machine spoils seconds more than ratios. The page's rows of the sides that were named are
+replaced, each when it is measured.
 """
 
 import argparse
 import re
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -36,11 +39,12 @@ TORCH = "torch eager"
 
 @dataclass(frozen=True)
 class Side:
-    """A device, its options, and those of `compile` if that is used."""
+    """A device, its options, and those of `compile` and the quantizer's scheme if they are used."""
 
     device: str
     options: Mapping[str, Any]
     compiled: Mapping[str, Any] | None = None
+    quantized: str = ""
 
 
 SIDES = {
@@ -49,9 +53,12 @@ SIDES = {
     "openvino, hint latency": Side("openvino", {"hint": "latency"}),
     "openvino, static, hint latency": Side("openvino", {"shapes": "static", "hint": "latency"}),
     "openvino, 2 streams": Side("openvino", {"streams": 2}),
+    "openvino, nncf:int8": Side("openvino", {}, quantized="nncf:int8"),
+    "openvino, nncf:int8, static": Side("openvino", {"shapes": "static"}, quantized="nncf:int8"),
     "onnxruntime": Side("onnxruntime", {}),
     "compile, blocks": Side("cpu", {}, {"blocks": True}),
     "compile, whole": Side("cpu", {}, {"blocks": False}),
+    "torch, torchao:int8-dynamic": Side("cpu", {}, quantized="torchao:int8-dynamic"),
 }
 
 
@@ -60,6 +67,7 @@ class Work:
     """What every side does."""
 
     host: Host
+    model: str
     component: Callable[[], Component]
     arrays: tuple["Tensor", ...]
     threads: int
@@ -73,6 +81,9 @@ def opened(work: Work, side: Side) -> tuple[Call, Callable[[], None]]:
     if "cache" in spec.options.model_fields:
         options["cache"] = work.cache / side.device
     device, component = spec.open(spec.options.model_validate(options)), work.component()
+    if side.quantized:
+        quantizer, _, scheme = side.quantized.partition(":")
+        component = work.host.registry.quantizers[quantizer].apply(component, scheme)
     undo: Callable[[], None] = lambda: None  # noqa: E731
     if side.compiled is not None:
         optimizer = work.host.registry.optimizers["compile"]
@@ -106,28 +117,38 @@ def timed(call: Call, arrays: Sequence["Tensor"]) -> float:
         return perf_counter() - began
 
 
-def table(work: Work, names: Sequence[str], calls: int) -> list[Sequence[str]]:
-    """A row for each side, the reference first."""
+def cold(work: Work, name: str, limit: float) -> float | None:
+    """Seconds of a side's first placing and call in a new process; None where they are more than `limit`."""
+    command = [sys.executable, __file__, "--first", name, "--model", work.model]
+    command += ["--threads", str(work.threads), "--cache", str(work.cache)]
+    try:
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return None
+    return float(done.stdout.splitlines()[-1])
+
+
+def rows(work: Work, names: Sequence[str], calls: int, limit: float) -> Iterator[Sequence[str]]:
+    """A row for each side, that of torch last, for all its turns."""
     import torch
 
     torch.set_num_threads(work.threads)
     _, reference, _ = first(work, Side("cpu", {}))
-    sides: dict[str, Call] = {TORCH: reference}
-    firsts: dict[str, tuple[str, str]] = {TORCH: ("–", "–")}
+    alone: list[float] = []
     for name in names:
-        cold, _, close = first(work, SIDES[name])
-        close()
-        kept, sides[name], _ = first(work, SIDES[name])
-        firsts[name] = f"{cold:.1f} s", f"{kept:.1f} s"
-        print(f"{name}: first {cold:.1f} s, kept {kept:.1f} s", flush=True)
-    turns = [{name: timed(call, work.arrays) for name, call in sides.items()} for _ in range(calls)]
-    rows: list[Sequence[str]] = []
-    for name, call in sides.items():
-        ratio = median(turn[TORCH] / turn[name] for turn in turns)
-        seconds = median(turn[name] for turn in turns)
+        began = cold(work, name, limit)
+        if began is None:
+            yield name, "–", "–", f"over {limit:.0f} s", "–", "–"
+            continue
+        kept, call, close = first(work, SIDES[name])
+        turns = [(timed(reference, work.arrays), timed(call, work.arrays)) for _ in range(calls)]
+        ratio, seconds = median(one / two for one, two in turns), median(two for _, two in turns)
         off = distance(call, reference, work.arrays)
-        rows.append((name, f"{ratio:.2f}", f"{seconds:.3f}", *firsts[name], f"{off:.0e}" if off else "0"))
-    return rows
+        close()
+        alone += [one for one, _ in turns]
+        yield name, f"{ratio:.2f}", f"{seconds:.3f}", f"{began:.1f} s", f"{kept:.1f} s", f"{off:.0e}"
+    if alone:
+        yield TORCH, "1.00", f"{median(alone):.3f}", "–", "–", "0"
 
 
 def distance(call: Call, reference: Call, arrays: Sequence["Tensor"]) -> float:
@@ -197,21 +218,25 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="Compare a UNet's calls on each engine with torch's.")
     parser.add_argument("--model", choices=MODELS, default="emoji")
     parser.add_argument("--sides", help="those to compare, with semicolons between; all but the slowest")
-    parser.add_argument("--calls", type=int, default=20, metavar="N", help="turns")
+    parser.add_argument("--calls", type=int, default=20, metavar="N", help="turns of each side")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for a side's first call")
     parser.add_argument("--cache", type=Path, help="keep converted models here; else first calls are cold")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="the page whose table is replaced")
+    parser.add_argument("--first", choices=SIDES, help="only print the seconds of this side's first call")
     asked = parser.parse_args(arguments)
     names = asked.sides.split(";") if asked.sides else [name for name in SIDES if name != "compile, whole"]
     with tempfile.TemporaryDirectory() as folder, Host() as host:
         component, arrays = MODELS[asked.model](host)
-        work = Work(host, component, arrays, asked.threads, asked.cache or Path(folder))
-        rows = table(work, names, asked.calls)
-    for row in rows:
-        print("  ".join(row))
-    if asked.write:
-        text = asked.write.read_text(encoding="utf-8")
-        asked.write.write_text(page_with(text, asked.model, rows), encoding="utf-8")
+        work = Work(host, asked.model, component, arrays, asked.threads, asked.cache or Path(folder))
+        if asked.first:
+            print(first(work, SIDES[asked.first])[0])
+            return
+        for row in rows(work, names, asked.calls, asked.limit):
+            print("  ".join(row), flush=True)
+            if asked.write:
+                text = asked.write.read_text(encoding="utf-8")
+                asked.write.write_text(page_with(text, asked.model, [row]), encoding="utf-8")
 
 
 if __name__ == "__main__":

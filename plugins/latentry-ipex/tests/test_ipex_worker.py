@@ -50,12 +50,12 @@ def test_every_component_is_on_the_device_with_the_torch_of_that_interpreter(dra
 
 
 def test_the_worker_runs_that_interpreter_and_has_the_extension_loaded(drawn):
-    """The extension's own libraries are in the worker's memory, and not in this process."""
+    """Its own libraries are in the worker's memory; a host where it is not installed does without it."""
     workers = [each for each in psutil.Process().children() if "latentry_workers.worker" in each.cmdline()]
     assert [each.cmdline()[0] for each in workers] == [THERE]
     paths = [area.path for area in workers[0].memory_maps()]
     assert any("intel_extension_for_pytorch" in path for path in paths)
-    assert "intel_extension_for_pytorch" not in sys.modules
+    assert HERE or "intel_extension_for_pytorch" not in sys.modules
 
 
 def test_the_picture_is_that_of_the_processor_but_for_rounding(drawn):

@@ -4,10 +4,10 @@
 
 "weights" are those of the scheme `nncf:int8`. "dynamic" has OpenVINO round the inputs of their matrix
 products as well, in groups of 32, as it does by itself where nobody says otherwise. "static" is NNCF's
-quantization of weights and activations, with ranges from noise at six timesteps: no pictures and no texts. All
-take turns with the float32 model on one thread. The first number is the ratio of its time to the side's, so
-above 1 is faster; the second is the relative L2 distance from its result, the largest of three, for noise and
-timesteps that the ranges are not from.
+quantization of weights and activations, with ranges from noise at six timesteps: no pictures and no texts.
+All take turns with the float32 model on one thread. The first number is the ratio of its time to the side's,
+so above 1 is faster; the second is the relative L2 distance from its result, the largest of three, for noise
+and timesteps that the ranges are not from.
 """
 
 import argparse

@@ -7,6 +7,7 @@ Pictures and masks (items 1 and 4) are inputs, never options: test_pictures.py h
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,12 @@ def tried(options: type[Options], values: Mapping[str, Any]) -> Options | str:
         return str(exc)
 
 
-def is_finite(value: Any) -> bool:
-    """Whether no number in a value of JSON's kinds is NaN or infinite."""
+def is_sound(value: Any) -> bool:
+    """Whether no number in a value is NaN or infinite, and each path could be one."""
+    if isinstance(value, Path):
+        return not set("\0\n\x1b") & set(str(value)) and all(len(part) < 256 for part in value.parts)
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return all(map(is_finite, parts)) and not (isinstance(value, float) and not math.isfinite(value))
+    return all(map(is_sound, parts)) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def asking(trial: "Trial", kind: str, spec: "Configurable") -> Mapping[str, Any] | None:
@@ -118,7 +121,7 @@ def test_a_hostile_value_is_refused_in_one_line_or_taken_as_a_finite_one(trial: 
                 assert len(answer) < LONGEST_LINE, (spec.name, name)
                 assert name in answer, (spec.name, answer)
             else:
-                assert is_finite(answer.model_dump(exclude=FREE)), (spec.name, name, str(value)[:80])
+                assert is_sound(answer.model_dump(exclude=FREE)), (spec.name, name, str(value)[:80])
         assert perf_counter() - began < SECONDS, (spec.name, name)
 
 
@@ -136,6 +139,6 @@ def test_what_is_taken_can_be_planned_or_is_refused_in_one_line(trial: "Trial", 
                 assert len(plan) < LONGEST_LINE, (spec.name, name)
                 assert value in taken or (spec.name in plan and name in plan), plan
             else:
-                assert is_finite([*map(numbers, all_plans(plan))]), (spec.name, name, value)
+                assert is_sound([*map(numbers, all_plans(plan))]), (spec.name, name, value)
                 plans += 1
     assert plans

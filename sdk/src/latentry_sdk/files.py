@@ -1,10 +1,30 @@
-"""Write files whole or not at all."""
+"""Write files whole or not at all, and folders as options name them."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from latentry.errors import Unavailable, UserError, shown
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+LONGEST_NAME = 255
+"""Bytes of one name within a path: no common file system has longer ones."""
+
+
+def _nameable(path: Path) -> Path:
+    if CONTROL.search(str(path)):
+        raise ValueError("a path has no control characters")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise ValueError(f"a name in a path has {LONGEST_NAME} bytes at most")
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(_nameable)]
+"""A path as an option: one that no file system could have is refused while planning."""
 
 
 class OutputExists(UserError):

@@ -1,11 +1,11 @@
 """What `compile` can be told; imports nothing heavy."""
 
-from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_cache_path
 
 from latentry_sdk import Field, Options
+from latentry_sdk.files import Folder
 
 Mode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 Dynamic = Literal["auto", "on", "off"]
@@ -22,7 +22,7 @@ class CompileOptions(Options):
     dynamic: Dynamic = Field(
         "auto", description="One program for all sizes: on, off, or from the second size on"
     )
-    cache: Path = Field(
+    cache: Folder = Field(
         default_factory=lambda: user_cache_path("latentry") / "inductor",
         description="Programs of inductor; the environment's TORCHINDUCTOR_CACHE_DIR comes first",
     )

@@ -1,18 +1,18 @@
 """What the devices of ONNX Runtime can be told; imports nothing heavy."""
 
-from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
 from latentry_sdk import Count, Field, Options
+from latentry_sdk.files import Folder
 
 
 class OnnxRuntimeOptions(Options):
     """How ONNX Runtime runs, on any provider."""
 
     threads: Count = Field(0, ge=0, le=1024, description="Threads of one operation; 0 leaves its choice")
-    cache: Path = Field(
+    cache: Folder = Field(
         default_factory=lambda: user_cache_path("latentry") / "onnxruntime", description="Exported models"
     )
 

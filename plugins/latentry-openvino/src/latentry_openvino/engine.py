@@ -9,6 +9,7 @@ from typing import Literal
 from platformdirs import user_cache_path
 
 from latentry_sdk import Count, DeviceReport, Field, Options
+from latentry_sdk.files import Folder
 from latentry_sdk.machine import installed, system_memory
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -32,7 +33,7 @@ class OpenVinoOptions(Options):
     hint: Literal["none", "latency", "throughput"] = Field(
         "none", description="What it shall choose threads and streams for"
     )
-    cache: Path = Field(
+    cache: Folder = Field(
         default_factory=lambda: user_cache_path("latentry") / "openvino", description="Converted models"
     )
 

@@ -1,10 +1,9 @@
 """What TensorRT can be told."""
 
-from pathlib import Path
-
 from platformdirs import user_cache_path
 
 from latentry_sdk import Count, Field, Options
+from latentry_sdk.files import Folder
 
 DISTRIBUTIONS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
 """What TensorRT is installed as."""
@@ -25,6 +24,6 @@ class TensorRtOptions(Options):
     refit: bool = Field(
         False, description="Put weights into an engine of the same layout instead of building"
     )
-    cache: Path = Field(
+    cache: Folder = Field(
         default_factory=lambda: user_cache_path("latentry") / "tensorrt", description="Built engines"
     )

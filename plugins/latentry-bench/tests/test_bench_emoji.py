@@ -81,4 +81,7 @@ def test_the_profile_is_what_later_plans_go_by(
     assert plan.notes == (f"by the machine's profile: {won['device']} in float32",)
     named = host.plan(Request(task="txt2img", model="emoji", prompt="a red apple", place={"*": "cpu"}))
     assert {place.device for place in named.placements.values()} == {"cpu"}
+    owners = json.loads(Path(found["saved"]).read_text())["entries"][0]["owners"]
+    assert {"write_images", "karras"} <= {*owners}
+    assert not {"stable-diffusion.denoise", "cpu", "tome"} & {*owners}
     assert Path(found["saved"]).name == "machine.json"

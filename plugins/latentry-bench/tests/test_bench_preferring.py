@@ -109,7 +109,11 @@ def test_another_model_is_not_what_was_measured(host: Host) -> None:
 def test_options_that_were_not_measured_leave_a_device_that_converts_alone(host: Host) -> None:
     keep(host)
     request = TOY.model_copy(update={"sampler": "toy_ancestral", "options": {"toy_ancestral": {"eta": 0.5}}})
-    assert place(host.plan(request))[0] == "toy"
+    plan = host.plan(request)
+    assert place(plan)[0] == "toy"
+    assert plan.notes == (
+        "the machine's profile is not used: it was not measured with options of toy_ancestral",
+    )
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,7 @@ def test_the_json_has_its_schema_and_the_fastest_is_saved(place: Place) -> None:
     (entry,) = kept["entries"]
     assert (entry["device"], entry["picture"]) == (won["device"], won["picture"]["median"])
     assert entry["optimizers"] == won["optimizers"]
+    assert "toy_ancestral" in entry["owners"]
     assert kept["machine"] == found["machine"]
 
 

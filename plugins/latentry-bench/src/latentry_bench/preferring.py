@@ -44,11 +44,17 @@ def preferring(plan: Plan, fitted: Plan | None, optimizers: Optimizers) -> Plan 
         log.warning("%s", problem)
         return _noted(fitted or plan, problem)
     entry, request = _entry(profile, plan.detected, plan.request), plan.request
-    if entry is None or not _is_open(entry, request):
+    if entry is None or _names(request):
         return fitted
     result = fitted or plan
-    named = result.placements.keys() if "*" in request.place else request.place.keys()
-    here = [part for part, place in result.placements.items() if part not in named and _is(place, entry)]
+    if not _is_open(entry, request):
+        owners = ", ".join(sorted(_unmeasured(entry, request)))
+        return _noted(
+            result, f"the machine's profile is not used: it was not measured with options of {owners}"
+        )
+    here = [
+        part for part, place in result.placements.items() if part not in request.place and _is(place, entry)
+    ]
     if not here:
         return fitted
     if len(here) < len(result.placements):
@@ -82,9 +88,12 @@ def _entry(profile: Profile | None, model: Detected, job: Request) -> Entry | No
 
 def _is_open(entry: Entry, job: Request) -> bool:
     """Whether the user left the choice open, and asks for nothing that the measured device may not do."""
-    if job.dtype or job.optimizers or job.quantize:
-        return False
-    return entry.changeable or not _unmeasured(entry, job)
+    return not _names(job) and (entry.changeable or not _unmeasured(entry, job))
+
+
+def _names(job: Request) -> bool:
+    """Whether the user chose for all components together."""
+    return bool(job.dtype or job.optimizers or job.quantize or "*" in job.place)
 
 
 def _unmeasured(entry: Entry, job: Request) -> set[str]:

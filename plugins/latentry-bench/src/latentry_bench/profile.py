@@ -23,7 +23,7 @@ class Entry(Options):
     """What was fastest for one model at one size of picture.
 
     `detail` is what the device's probe said then; `changeable` says that the device runs torch modules as
-    they are; `owners` are the owners of options that the job was measured with.
+    they are; `owners` are those of options that the job was measured with, or that change no component.
     """
 
     variant: str

@@ -7,7 +7,7 @@ from latentry_bench.benching import Found
 from latentry_bench.machine import signature
 from latentry_bench.profile import Entry, Profile, key, profile_path, read, write
 from latentry_bench.rows import Row
-from latentry_sdk import Host, Request, UserError
+from latentry_sdk import PLACED, Host, Request, UserError
 
 
 def saved(host: Host, found: Found, won: Row, request: Request) -> Path:
@@ -39,9 +39,17 @@ def entry_of(host: Host, found: Found, won: Row, request: Request) -> Entry:
         approximate=won.candidate.approximate,
         changeable=won.changeable,
         detail=host.devices()[won.candidate.device].detail,
-        owners=tuple(sorted(request.options)),
+        owners=tuple(sorted({*request.options, *harmless(host)})),
         size=found.plan.size,
         picture=won.picture.median,
         step=won.step.median if won.step else None,
         measured=date.today().isoformat(),
     )
+
+
+def harmless(host: Host) -> set[str]:
+    """The owners of options that change no component: samplers, schedulers, and stages that touch none."""
+    registry = host.registry
+    stages = [stage for stage in registry.stages.values() if PLACED not in (*stage.needs, *stage.gives)]
+    parts = (*registry.samplers.values(), *registry.schedulers.values(), *stages)
+    return {part.name for part in parts if part.options.model_fields}

@@ -10,7 +10,7 @@ def load_openvino() -> Any:
     """The module `openvino`. When this imports it, it finds no telemetry and uses its own stub instead."""
     if "openvino" not in sys.modules:
         with hidden("openvino_telemetry"):
-            import openvino  # noqa: F401
+            import openvino
     import openvino
 
     return openvino

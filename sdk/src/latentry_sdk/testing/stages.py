@@ -11,6 +11,7 @@ import pytest
 
 from latentry_sdk import (
     JOB,
+    PLACED,
     SEEDS,
     SIGMAS,
     SIZE,
@@ -171,20 +172,24 @@ class StageSuite:
         assert not gone_on, f"{gone_on} ran after it"
 
     def left(self, host: Host, plan: Plan, spec: StageSpec, then: Callable[[State], State]) -> list[str]:
-        """What a job leaves changed in the model's modules, if `then` follows the stage.
+        """What a job leaves changed in the modules that were loaded for it, if `then` follows the stage.
 
         Another job must have run before: some models set themselves up at their first call.
         """
         found: dict[str, Any] = {}
         before: dict[str, Any] = {}
 
-        def run(stage: Callable[[State], State], state: State) -> State:
-            found.update(modules(state))
+        def load(stage: Callable[[State], State], state: State) -> State:
+            after = stage(state)
+            found.update(modules(after))
             before.update(prints(found))
-            return then(stage(state))
+            return after
 
+        watched = around(plan, spec, lambda stage, state: then(stage(state)))
+        for loading in [stage for stage in plan.stages if PLACED in stage.gives][:1]:
+            watched = around(watched, loading, load)
         with suppress(Exception):
-            run_plan(host, around(plan, spec, run))
+            run_plan(host, watched)
         return changes(before, prints(found))
 
 

@@ -48,19 +48,13 @@ TINY = {
 }
 
 
-class PlacedHere:
-    """A component on the CPU, as the torch device would place it."""
+def placed_here(component):
+    """A component on the CPU, as the torch device places it."""
+    import torch
 
-    home, dtype = "cpu", "float32"
+    from latentry_sdk.torch_placed import TorchModule
 
-    def __init__(self, component):
-        self.module = component.module
-
-    def __call__(self, *arrays):
-        return self.module(*arrays)
-
-    def close(self):
-        pass
+    return TorchModule(component.module, device="cpu", home="cpu", dtype=torch.float32)
 
 
 def tiny_unet(*, encoders=(32,), channels=4, linear=False, text_time=0):
@@ -213,7 +207,7 @@ def start(components, family):
             optimizers=(),
             memory={},
         )
-        placed = {name: PlacedHere(part) for name, part in model.parts.items()}
+        placed = {name: placed_here(part) for name, part in model.parts.items()}
         job = Job("test", plan, notify=lambda event: None)
         undos.callback(job.undos.close)
         state = State().put(JOB, job).put(SIZE, plan.size).put(SEEDS, seeds).put(SIGMAS, plan.sigmas)

@@ -7,6 +7,7 @@ import torch
 
 from latentry_sdk import DENOISE, JOB, PLACED
 from latentry_sdk.testing.fingerprints import changes, fingerprint
+from latentry_sdk.torch_placed import TorchModule
 from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.prompts import encode_prompt
@@ -29,13 +30,16 @@ class Converted:
         return self.placed(*arrays)
 
 
-class Recorded(Converted):
-    """A placed component of a GPU, whose recorded calls are of no use once its module is taken."""
+class Caller:
+    """Calls a module, and is of no use once a stage has taken it."""
 
-    home = "cuda:0"
+    def __init__(self, module):
+        self.module = module
 
-    @property
-    def module(self):
+    def __call__(self, *arrays):
+        return self.module(*arrays)
+
+    def given_away(self):
         raise AssertionError("the module was taken")
 
 
@@ -132,7 +136,10 @@ def test_what_is_kept_is_bounded_and_told_apart_by_every_bit():
     assert len(asked) == 5 + MOST
 
 
-def test_on_a_gpu_the_module_is_not_even_taken(tiny, start):
+@pytest.mark.parametrize("home", ["cpu", "cuda:0"])
+def test_where_calls_are_recorded_the_module_is_not_even_taken(tiny, start, home):
     state = start(tiny("sd1").folder, **ASKED)
-    recorded = Recorded(state[PLACED]["unet"])
+    unet = state[PLACED]["unet"].module
+    recorded = TorchModule(unet, device="gpu", home=home, dtype=torch.float32, call=Caller(unet))
     remember_embeddings(state.put(PLACED, {**state[PLACED], "unet": recorded}))
+    assert "forward" not in vars(unet.model.time_embedding)

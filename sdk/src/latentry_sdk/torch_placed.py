@@ -57,6 +57,11 @@ class TorchModule:
         return self._stored or str(self._dtype).removeprefix("torch.")
 
     @property
+    def direct(self) -> bool:
+        """Whether the module itself is called, and nothing in its stead."""
+        return self._call is None
+
+    @property
     def module(self) -> "torch.nn.Module":
         """What is called, for stages that change it and undo that."""
         if self._module is None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from latentry_sdk import JOB, PLACED, Placed, State
-from latentry_sdk.modules import Changeable
+from latentry_sdk.torch_placed import TorchModule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ def remembering(compute: "Callable[..., Tensor]") -> "Callable[..., Tensor]":
 
 def _plain(placed: Placed) -> "Module | None":
     """The UNet that is called on the processor with nothing in between; None where that is not so."""
-    if placed.home != "cpu" or not isinstance(placed, Changeable):
+    if not isinstance(placed, TorchModule) or placed.home != "cpu" or not placed.direct:
         return None
     for part in placed.module.modules():
         if "forward" in vars(part):

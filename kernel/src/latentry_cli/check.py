@@ -14,7 +14,7 @@ import click
 
 from latentry.errors import PluginError, Unavailable, check_known
 from latentry.host import Host
-from latentry_cli.console import show_json, show_table
+from latentry_sdk.command_lines import show_json, show_table
 
 MODULE = "latentry_sdk.testing.checking"
 Outcomes = Mapping[str, Sequence[Mapping[str, str]]]

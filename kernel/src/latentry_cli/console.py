@@ -1,13 +1,9 @@
 """Keep stdout for what was asked for, and stderr for everything else."""
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import click
 
 from latentry.events import Event, ModelLoaded, Stepped
 
@@ -25,20 +21,6 @@ def quiet_stdout() -> Iterator[None]:
         sys.stdout = stream
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def show_json(value: Any) -> None:
-    """Print `value` as JSON, alone on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Print `rows` in aligned columns under their names."""
-    cells = [[column.upper() for column in columns]]
-    cells += [[" ".join(str(row.get(column) or "").split()) for column in columns] for row in rows]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import click
 from latentry.config import config_file
 from latentry.discovery import clash
 from latentry.host import Host
-from latentry_cli.console import quiet_stdout, show_json, show_table
+from latentry_cli.console import quiet_stdout
+from latentry_sdk.command_lines import show_json, show_table
 
 
 @click.command()

@@ -7,8 +7,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from latentry.errors import InvalidRequest
-
 
 def flag(name: str, field: FieldInfo, *, prefix: str = "") -> click.Option:
     """The option `--name` of a declared field; values stay text until the field's own type parses them."""
@@ -29,17 +27,6 @@ def flag(name: str, field: FieldInfo, *, prefix: str = "") -> click.Option:
         type=click.Choice([str(value) for value in get_args(kind)]) if origin is Literal else click.STRING,
         metavar=None if origin is Literal else _metavar(origin),
     )
-
-
-def pairs(texts: tuple[str, ...], *, name: str) -> dict[str, str]:
-    """`("unet=openvino",)` as a dictionary; `InvalidRequest` names what has no `=`."""
-    found = {}
-    for text in texts:
-        key, separator, value = text.partition("=")
-        if not separator or not key or not value:
-            raise InvalidRequest(f"--{name} takes NAME=VALUE, not {text[:80]!a}")
-        found[key] = value
-    return found
 
 
 def is_mapping(field: FieldInfo) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from latentry.host import Host
-from latentry_cli.console import quiet_stdout, show_json, show_table
+from latentry_cli.console import quiet_stdout
+from latentry_sdk.command_lines import show_json, show_table
 
 Row = Mapping[str, Any]
 

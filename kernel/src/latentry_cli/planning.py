@@ -12,9 +12,10 @@ from latentry.plan import Plan
 from latentry.planner import Planner
 from latentry.request import Request
 from latentry.types import DeviceReport
-from latentry_cli.console import quiet_stdout, show_json, show_table
+from latentry_cli.console import quiet_stdout
 from latentry_cli.hardware import described
 from latentry_cli.tasks import request_maker, task_command
+from latentry_sdk.command_lines import show_json, show_table
 from latentry_sdk.footprints import footprints
 
 HARDWARE = click.Option(

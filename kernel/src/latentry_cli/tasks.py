@@ -15,8 +15,9 @@ from latentry.errors import InvalidRequest, shown
 from latentry.host import Host
 from latentry.request import Request, Result, parsed
 from latentry.specs import StageSpec, TaskSpec
-from latentry_cli.console import progress_bar, quiet_stdout, show_json
-from latentry_cli.flags import flag, is_mapping, pairs
+from latentry_cli.console import progress_bar, quiet_stdout
+from latentry_cli.flags import flag, is_mapping
+from latentry_sdk.command_lines import owned, pairs, show_json
 from latentry_sdk.files import OutputExists, write_whole
 
 CORE = [
@@ -115,11 +116,8 @@ def _request(
     for (owner, name), parameter in owners.items():
         if values[parameter] not in (None, ()):
             options.setdefault(owner, {})[name] = values[parameter]
-    for name, value in pairs(values["more"], name="option").items():
-        owner, _, option = name.rpartition(".")
-        if not owner:
-            raise InvalidRequest(f"--option takes OWNER.NAME=VALUE, not {shown(name)}")
-        options.setdefault(owner, {})[option] = value
+    for owner, named in owned(values["more"]).items():
+        options.setdefault(owner, {}).update(named)
     fields = {name: _value(name, values[name]) for name in CORE if values[name] not in (None, ())}
     inputs = {spec.name: values[f"input_{spec.name}"] for spec in task.inputs}
     given = {name: path for name, path in inputs.items() if path is not None}

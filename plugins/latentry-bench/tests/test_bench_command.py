@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import latentry_cli as cli
-from latentry_bench.candidates import Candidate, Wanted, candidates, default_optimizers, main_part
+from latentry_bench.candidates import Candidate, Wanted, candidates, default_optimizers
 from latentry_bench.machine import signature
 from latentry_bench.profile import Profile, profile_path, write
 from latentry_sdk import Config, Host, Plan, Request
+from latentry_sdk.footprints import largest_part
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_the_request_of_a_way_names_all_and_leaves_out_options_of_other_devices(
 
 
 def test_the_component_that_steps_call_is_the_largest(plan: Plan) -> None:
-    assert main_part(plan) == "unet"
+    assert largest_part(plan) == "unet"
 
 
 MISTAKES = {

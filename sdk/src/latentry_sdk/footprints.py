@@ -15,6 +15,11 @@ Footprints = Mapping[str, Footprint]
 """By component."""
 
 
+def largest_part(plan: Plan) -> str:
+    """The component with the most values, which is the one that each step calls."""
+    return max(plan.detected.components, key=lambda part: plan.detected.components[part])
+
+
 def value_bytes(place: Placement, reports: Reports) -> int:
     """Bytes of one value in the type that a component so placed computes in."""
     return BYTES.get(place.dtype or reports[place.device].dtypes[0], 4)

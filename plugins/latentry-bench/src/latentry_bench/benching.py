@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from latentry_bench.candidates import Candidate, Wanted, candidates, main_part
+from latentry_bench.candidates import Candidate, Wanted, candidates
 from latentry_bench.outcomes import Calls, joined, rows_of, uncounted, work_of
 from latentry_bench.process import Outcome, run_trial
 from latentry_bench.rows import Row, winner
 from latentry_sdk import Host, Plan, Request, UserError
+from latentry_sdk.footprints import largest_part
 
 REFERENCE = Candidate("cpu", "float32")
 """The way whose picture the others are compared with, where such a device runs the model's components."""
@@ -91,7 +92,7 @@ class Bench:
         """
         confirmed: set[Candidate] = set()
         while True:
-            rows = rows_of(ways, self._outcomes, self._refused, REFERENCE, main_part(self.plan))
+            rows = rows_of(ways, self._outcomes, self._refused, REFERENCE, largest_part(self.plan))
             won = winner(rows, approximate=self.asked.approximate)
             plain = won.candidate.plain if won else None
             if won is None or plain is None or plain == won.candidate or plain in confirmed:
@@ -134,7 +135,7 @@ class Bench:
         task = {
             "config": self.host.config.model_dump(mode="json"),
             "request": request.model_dump(mode="json"),
-            "main": main_part(self.plan),
+            "main": largest_part(self.plan),
             "runs": runs,
             "suits": suits,
             "peak": runs > 0 and self.plan.family.kind == "torch",

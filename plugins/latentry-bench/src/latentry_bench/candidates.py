@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from latentry_sdk import DeviceReport, Host, OptimizerSpec, Plan, Request, Unavailable, UnknownName
+from latentry_sdk.footprints import largest_part
 
 ROUNDING = 1e-3
 """An optimizer whose declared error is larger gives another picture: it is approximate."""
@@ -52,11 +53,6 @@ class Wanted:
     optimizers: tuple[str, ...] = ()
 
 
-def main_part(plan: Plan) -> str:
-    """The component that each step calls: the one with the most values."""
-    return max(plan.detected.components, key=lambda part: plan.detected.components[part])
-
-
 def candidates(host: Host, plan: Plan, wanted: Wanted) -> list[Candidate]:
     """Every available device × type × optimizer that may run the plan's model, the plain way first.
 
@@ -84,7 +80,7 @@ def candidates(host: Host, plan: Plan, wanted: Wanted) -> list[Candidate]:
 
 def default_optimizers(plan: Plan, optimizers: Mapping[str, OptimizerSpec]) -> list[str]:
     """Those for the main component that no ladder adds: techniques of speed, and not of memory."""
-    part = main_part(plan)
+    part = largest_part(plan)
     return [
         f"{part}={spec.name}"
         for spec in optimizers.values()

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from latentry_sdk import Host, InvalidRequest, Request, parsed
+from latentry_sdk import Host, Request, parsed
+from latentry_sdk.command_lines import owned, pairs, show_json
 
 SEED = 1
 
@@ -68,8 +69,6 @@ def _kept(*, forget: bool, as_json: bool) -> int:
 
 
 def _measured(host: Host, task: str, values: dict[str, Any], *, as_json: bool) -> int:
-    import json
-
     from latentry_bench import showing
     from latentry_bench.benching import Asked, benched
     from latentry_bench.candidates import Wanted
@@ -84,30 +83,14 @@ def _measured(host: Host, task: str, values: dict[str, Any], *, as_json: bool) -
         won = found.won
         path = str(saved(host, found, won, request)) if values["save"] and won else None
     if as_json:
-        click.echo(json.dumps(showing.as_json(found, asked, won, path), indent=2, ensure_ascii=False))
+        show_json(showing.as_json(found, asked, won, path))
     else:
         showing.show(found, asked, won, path)
     return 0 if won else 1
 
 
 def _request(host: Host, task: str, values: dict[str, Any]) -> Request:
-    options: dict[str, dict[str, str]] = {}
-    for name, value in _pairs(values["more"], "option").items():
-        owner, _, option = name.rpartition(".")
-        if not owner:
-            raise InvalidRequest(f"--option takes OWNER.NAME=VALUE, not {name[:80]!a}")
-        options.setdefault(owner, {})[option] = value
     plain = ("model", "prompt", "width", "height", "steps", "batch", "guidance")
     fields = {name: values[name] for name in plain if values[name] is not None}
-    fields |= {"task": host.registry.tasks.find(task).name, "seed": SEED, "options": options}
-    return parsed(Request, {**fields, "inputs": _pairs(values["inputs"], "input")})
-
-
-def _pairs(texts: tuple[str, ...], name: str) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        key, separator, value = text.partition("=")
-        if not separator or not key or not value:
-            raise InvalidRequest(f"--{name} takes NAME=VALUE, not {text[:80]!a}")
-        found[key] = value
-    return found
+    fields |= {"task": host.registry.tasks.find(task).name, "seed": SEED, "options": owned(values["more"])}
+    return parsed(Request, {**fields, "inputs": pairs(values["inputs"], name="input")})

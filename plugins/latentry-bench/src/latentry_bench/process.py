@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
+from latentry_sdk.processes import ending
+
 FLAGS = ("-P", "-u", "-X", "faulthandler")
 """Import nothing from the working folder, print without delay, and say where it crashed."""
 
@@ -102,12 +104,5 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def _ended(code: int, errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    how = f"ended with exit code {code}" if code >= 0 else f"was ended by {_signal_name(-code)}"
+    how = ending(code)
     return f"{how}: {lines[-1][:200]}" if lines and code > 0 else how
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

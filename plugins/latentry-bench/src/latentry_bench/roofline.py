@@ -23,11 +23,6 @@ class Work:
     flops: float
     bytes: float
 
-    @property
-    def intensity(self) -> float:
-        """Operations for each byte."""
-        return self.flops / self.bytes
-
 
 def bound(work: Work, peak: Peak) -> float:
     """The least seconds that the work can take: max(flops / peak flops, bytes / peak bandwidth).

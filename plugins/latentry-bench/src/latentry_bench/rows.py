@@ -61,8 +61,9 @@ class Row:
     @property
     def share(self) -> float | None:
         """The share of the roofline that a step reaches."""
-        known = self.work and self.peak and self.step
-        return share(self.work, self.peak, self.step.median) if known else None  # type: ignore[union-attr,arg-type]
+        if self.work and self.peak and self.step:
+            return share(self.work, self.peak, self.step.median)
+        return None
 
 
 def winner(rows: Sequence[Row], *, approximate: bool) -> Row | None:

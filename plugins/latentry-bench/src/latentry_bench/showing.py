@@ -1,7 +1,6 @@
 """The account of a bench: as a table, as JSON, and of a profile."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +10,7 @@ from latentry_bench.benching import Asked, Found
 from latentry_bench.machine import changed, signature
 from latentry_bench.profile import Profile
 from latentry_bench.rows import Row
+from latentry_sdk.command_lines import show_json, show_table
 
 SCHEMA = 1
 HEAD = (
@@ -27,6 +27,8 @@ HEAD = (
     "same",
     "share",
 )
+
+KEPT = ("model", "values", "size", "device", "dtype", "optimizers", "picture", "measured")
 
 
 def as_json(found: Found, asked: Asked, won: Row | None, saved: str | None) -> Mapping[str, Any]:
@@ -65,7 +67,7 @@ def show(found: Found, asked: Asked, won: Row | None, saved: str | None) -> None
         click.echo(
             f"{plan.header.path.name}, {request.task}, {size}, {request.steps} steps, {asked.runs} warm runs"
         )
-        _table([HEAD, *(_cells(row, won) for row in measured)])
+        show_table([dict(zip(HEAD, _cells(row, won), strict=True)) for row in measured], HEAD)
     for line in _under(found, won, saved):
         click.echo(line)
 
@@ -75,21 +77,20 @@ def show_profile(profile: Profile | None, where: str, *, json_wanted: bool) -> N
     problem = changed(profile.machine, signature()) if profile else None
     if json_wanted:
         values = profile.model_dump(mode="json") if profile else None
-        return click.echo(json.dumps({"path": where, "profile": values, "problem": problem}, indent=2))
+        return show_json({"path": where, "profile": values, "problem": problem})
     if profile is None:
         return click.echo(f"there is no profile at {where}; latentry bench --save writes one")
     click.echo(where)
     if problem:
         click.echo(f"it is not used: {problem}")
-    rows = [("model", "values", "size", "device", "dtype", "optimizers", "picture", "measured")]
-    rows += [
+    rows = [
         (
             entry.variant, f"{entry.parameters}", "{} × {}".format(*entry.size), entry.device, entry.dtype,
             ", ".join(entry.optimizers) or "none", time(entry.picture), entry.measured,
         )
         for entry in profile.entries
     ]  # fmt: skip
-    return _table(rows)
+    return show_table([dict(zip(KEPT, row, strict=True)) for row in rows], KEPT)
 
 
 def time(seconds: float | None) -> str:
@@ -183,10 +184,3 @@ def _roofline(row: Row) -> str:
 
 def _seconds(row: Row) -> float:
     return row.picture.median if row.picture else 0.0
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    lines = [[cell.upper() for cell in rows[0]], *rows[1:]]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -9,7 +9,7 @@ from latentry_memory.budgets import Budget, budget_of
 from latentry_memory.climbing import Part, Parts, cheapest, smallest
 from latentry_memory.falling import fallen_back, replaced
 from latentry_sdk import DeviceReport, OptimizerSpec, Plan, Unavailable
-from latentry_sdk.footprints import footprints, peaks, work_of
+from latentry_sdk.footprints import footprints, largest_part, peaks, work_of
 
 Optimizers = Mapping[str, OptimizerSpec]
 Reports = Mapping[str, DeviceReport]
@@ -57,7 +57,7 @@ def _fitted(plan: Plan, device: str, ladder: Sequence[Saver], devices: Reports) 
 def parts_on(plan: Plan, device: str, ladder: Sequence[Saver], devices: Reports, budget: Budget) -> Parts:
     """The components of a device, with what the plan has for them already."""
     found = footprints(plan, devices)
-    largest = max(plan.detected.components, key=lambda part: plan.detected.components[part])
+    largest = largest_part(plan)
     able = [saver for saver in ladder if not (budget.is_host and saver.offloads)]
     return [
         Part(

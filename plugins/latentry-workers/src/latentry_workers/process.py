@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import ExitStack, suppress
 
+from latentry_sdk.processes import ending
 from latentry_workers.channel import Channel
 from latentry_workers.options import WorkerOptions
 from latentry_workers.output import Output
@@ -55,7 +56,7 @@ class WorkerProcess:
         self.output.join(1)
         self.channel.close()
         self._input.close()
-        return f"ended with exit code {code}" if code >= 0 else f"was ended by {_signal_name(-code)}"
+        return ending(code)
 
 
 def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]:
@@ -70,10 +71,3 @@ def _started(options: WorkerOptions, descriptor: int) -> subprocess.Popen[bytes]
         pass_fds=[descriptor],
         process_group=0,
     )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

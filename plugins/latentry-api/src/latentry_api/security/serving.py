@@ -1,8 +1,6 @@
 """What uvicorn is told: the guarded protocol, small WebSocket messages, https, and who is believed."""
 
-import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,9 @@ from latentry_api.security.tokens import read_tokens
 from latentry_sdk import InvalidRequest
 
 if TYPE_CHECKING:
+    import asyncio
+    import ssl
+
     from latentry_api.security.connections import Gate
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def uvicorn_settings(options: SecurityOptions) -> Mapping[str, Any]:
     }
 
 
-def _protocol(options: SecurityOptions, gate: "Gate") -> Callable[..., asyncio.Protocol]:
+def _protocol(options: SecurityOptions, gate: "Gate") -> Callable[..., "asyncio.Protocol"]:
     """What makes a protocol for each connection, encrypted where there is a certificate."""
     from latentry_api.security.connections import GuardedProtocol
     from latentry_api.security.encrypting import Handshake
@@ -62,15 +63,17 @@ def _protocol(options: SecurityOptions, gate: "Gate") -> Callable[..., asyncio.P
     if context is None:
         return plain
 
-    def encrypted(**named: Any) -> asyncio.Protocol:
+    def encrypted(**named: Any) -> "asyncio.Protocol":
         return Handshake(partial(plain, **named), gate, context, options.header_seconds)
 
     return encrypted
 
 
-def _context(options: SecurityOptions) -> ssl.SSLContext | None:
+def _context(options: SecurityOptions) -> "ssl.SSLContext | None":
     if options.tls_certificate is None or options.tls_key is None:
         return None
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

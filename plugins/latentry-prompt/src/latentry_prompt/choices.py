@@ -9,7 +9,10 @@ from typing import TypeVar
 
 from latentry_sdk import InvalidRequest, UnknownName
 
-TOKEN = re.compile(r"\\.|[{}|]|[^\\{}|]+|\\", re.DOTALL)
+PART = re.compile(r"\\.|[{}|]|[^\\{}|]+|\\", re.DOTALL)
+TOKEN = re.compile(rf"\{{[^\\{{}}]*+\}}|{PART.pattern}", re.DOTALL)
+"""A part, or braces with nothing in them but plain text."""
+
 WILDCARD = re.compile(r"__([A-Za-z0-9][A-Za-z0-9_./-]*?)__")
 MOST_OPEN = 50
 """Braces nested deeper are text."""
@@ -46,16 +49,27 @@ def chosen(text: str, random: Random) -> str:
         return text
     stack: list[list[Rope]] = [[[]]]
     for token in TOKEN.findall(text):
-        if token == "{" and len(stack) <= MOST_OPEN:
-            stack.append([[]])
-        elif token == "}" and len(stack) > 1:
-            options = stack.pop()
-            stack[-1][-1].append(one_of(options, random) if len(options) > 1 else ["{", options[0], "}"])
-        elif token == "|" and len(stack) > 1:
-            stack[-1].append([])
+        if token[0] != "{" or len(token) == 1:
+            _take(token, stack, random)
+        elif len(stack) <= MOST_OPEN:
+            stack[-1][-1].append(one_of(token[1:-1].split("|"), random) if "|" in token else token)
         else:
-            stack[-1][-1].append(token[1:] if token in (r"\{", r"\}") else token)
+            for part in PART.findall(token):
+                _take(part, stack, random)
     return _flat(stack)
+
+
+def _take(token: str, stack: list[list[Rope]], random: Random) -> None:
+    """Read a part; `stack` has the options of each brace that is open, the outermost text first."""
+    if token == "{" and len(stack) <= MOST_OPEN:
+        stack.append([[]])
+    elif token == "}" and len(stack) > 1:
+        options = stack.pop()
+        stack[-1][-1].append(one_of(options, random) if len(options) > 1 else ["{", options[0], "}"])
+    elif token == "|" and len(stack) > 1:
+        stack[-1].append([])
+    else:
+        stack[-1][-1].append(token[1:] if token in (r"\{", r"\}") else token)
 
 
 def wildcard_lines(folder: Path | None) -> Lines:

@@ -44,8 +44,9 @@ class Denoiser:
         `times` are (count,) timesteps, `tokens` (count, 2, length) token numbers of both tokenizers.
         """
         embeddings, pooled = self.text(tokens.transpose(0, 1))
-        box = torch.tensor([[self.side, self.side, 0, 0, self.side, self.side]], dtype=torch.float32)
-        about = {"text_embeds": pooled * told[:, None], "time_ids": box.repeat(len(seen), 1)}
+        sizes = seen.new_full((len(seen), 6), self.side)
+        sizes[:, 2:4].zero_()
+        about = {"text_embeds": pooled * told[:, None], "time_ids": sizes}
         embeddings = embeddings * told[:, None, None]
         noise: torch.Tensor = self.unet(seen, times, embeddings, added_cond_kwargs=about).sample
         return noise

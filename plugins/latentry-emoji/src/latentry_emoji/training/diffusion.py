@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -11,11 +10,10 @@ import torch
 from latentry_emoji.training.average import Average
 from latentry_emoji.training.denoiser import Denoiser, DenoiserSettings, new_denoiser
 from latentry_emoji.training.latents import Samples
+from latentry_emoji.training.learners import Cores, Gradients, Graph
 from latentry_emoji.training.loop import Schedule, State, new_optimizer
 from latentry_emoji.training.noising import Batch, Noiser
 from latentry_emoji.training.randomness import numpy_generator, torch_generator
-
-Gradients = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,8 @@ class DiffusionSettings:
 
     `untold` is the share of samples without their caption. `gamma` and `steepest` bound the weights of the
     loss, see `loss_weight`; `decay` is the average's. Free cores take the `parts` of a batch one by one:
-    their number decides in what order gradients are summed, the number of cores does not.
+    their number decides in what order gradients are summed, the number of cores does not. A CUDA card takes a
+    batch whole.
     """
 
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
@@ -38,7 +37,7 @@ class DiffusionSettings:
 
 
 class DiffusionTraining:
-    """A denoiser with its optimizer, its average and the samples it learns from, on so many cores."""
+    """A denoiser with its optimizer, its average and its samples, on so many cores or on a CUDA device."""
 
     def __init__(
         self,
@@ -48,28 +47,32 @@ class DiffusionTraining:
         *,
         score: Callable[[Denoiser], dict[str, float]] | None = None,
         cores: int = 1,
+        device: str = "cpu",
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.schedule, self.score, self.count = settings, schedule, score, len(samples)
-        self.denoiser = new_denoiser(settings.denoiser)
+        self.denoiser, self.device = new_denoiser(settings.denoiser), torch.device(device)
         tokens = self.denoiser.text.tokenize(samples.captions).transpose(0, 1)
-        self.noised = Noiser(samples, tokens, settings.untold)
+        self.noised = Noiser(samples, tokens, settings.untold, self.device)
+        for module in self.denoiser.modules:
+            module.to(self.device)
         self.weights = [weight for module in self.denoiser.modules for weight in module.parameters()]
         self.optimizer = new_optimizer(self.weights)
         self.average = Average(self.denoiser.modules, settings.decay)
-        self.cores = ThreadPoolExecutor(cores)
+        on_card = self.device.type == "cuda"
+        self.learn = Graph(self._learn) if on_card else Cores(self._learn, settings.parts, cores)
 
     def step(self, index: int) -> float:
         """Learn from one batch of samples."""
         self.optimizer.param_groups[0]["lr"] = self.schedule.rate(index)
-        batch = self.noised(self._chosen(index), torch_generator(self.settings.seed, index, 2))
-        losses, gradients = zip(*self.cores.map(self._learn, batch.parts(self.settings.parts)), strict=True)
-        for weight, gradient in zip(self.weights, mean_of(gradients), strict=True):
+        generator = torch_generator(self.settings.seed, index, 2, device=self.device)
+        loss, gradients = self.learn(self.noised(self._chosen(index), generator))
+        for weight, gradient in zip(self.weights, gradients, strict=True):
             weight.grad = gradient
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
         self.average.update(index)
-        return float(sum(losses) / len(losses))
+        return float(loss)
 
     def scores(self) -> dict[str, float]:
         """What `score` says of the average weights, if it was given."""
@@ -91,25 +94,16 @@ class DiffusionTraining:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.restore(state["average"])
 
-    def _learn(self, batch: Batch) -> tuple[float, Gradients]:
+    def _learn(self, batch: Batch) -> tuple[torch.Tensor, Gradients]:
         """The loss of a batch and its gradient by each weight."""
         guess = self.denoiser(batch.seen, batch.times, batch.tokens, batch.told)
         weight = loss_weight(batch.kept, self.settings.gamma, self.settings.steepest)
         loss = (weight * (guess - batch.noise).square()).mean()
-        return float(loss.detach()), torch.autograd.grad(loss, self.weights, materialize_grads=True)
+        return loss.detach(), torch.autograd.grad(loss, self.weights, materialize_grads=True)
 
     def _chosen(self, index: int) -> torch.Tensor:
         generator = numpy_generator(self.settings.seed, index)
         return torch.from_numpy(generator.integers(self.count, size=self.settings.batch))
-
-
-def mean_of(gradients: Sequence[Gradients]) -> Gradients:
-    """The mean of several gradients, put together in place of the first."""
-    total, *others = gradients
-    for other in others:
-        torch._foreach_add_(total, other)
-    torch._foreach_div_(total, len(gradients))
-    return total
 
 
 def loss_weight(kept: torch.Tensor, gamma: float, steepest: float) -> torch.Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -41,6 +43,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.captions)
 
+    def to(self, device: torch.device) -> Samples:
+        """The same samples on a device."""
+        return Samples(self.captions, *(part.to(device) for part in (self.clean, self.masked, self.mask)))
+
     @property
     def scaling_factor(self) -> float:
         """One over the standard deviation of the latents: what brings them to unit variance."""
@@ -49,20 +55,28 @@ class Samples:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How scenes become samples."""
+    """How scenes become samples, and the device that encodes them."""
 
     artwork: Artwork
     side: int = 64
     seed: int = 0
     mixture: Mixture = DRAWING
+    device: str = "cpu"
 
 
-def precompute(vae: AutoencoderKL, encoding: Encoding, folder: Path, count: int) -> None:
-    """Write `count` samples, rounded up to thousands; files already there are kept."""
+def precompute(
+    new_vae: Callable[[], AutoencoderKL], encoding: Encoding, folder: Path, count: int, *, processes: int = 1
+) -> None:
+    """Write `count` samples, rounded up to thousands, in so many processes; files already there are kept.
+
+    Every process makes itself an autoencoder with `new_vae`, which is pickled.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for index in track(range(-(-count // SHARD)), "latents"):
-        if not _file(folder, index).is_file():
-            save(_as_dict(encode_samples(vae, encoding, index, SHARD)), _file(folder, index))
+    missing = [index for index in range(-(-count // SHARD)) if not _file(folder, index).is_file()]
+    write = partial(_write, new_vae, encoding, folder)
+    with get_context("spawn").Pool(processes) as pool:
+        for _ in track(pool.imap_unordered(write, missing), "latents", total=len(missing)):
+            pass
 
 
 def load(folder: Path, count: int) -> Samples:
@@ -88,6 +102,12 @@ def encode_samples(vae: AutoencoderKL, encoding: Encoding, part: int, count: int
     )
 
 
+def _write(new_vae: Callable[[], AutoencoderKL], encoding: Encoding, folder: Path, index: int) -> None:
+    torch.set_num_threads(1)
+    samples = encode_samples(new_vae().to(encoding.device), encoding, index, SHARD)
+    save(_as_dict(samples), _file(folder, index))
+
+
 def _chunks(vae: AutoencoderKL, encoding: Encoding, part: int, count: int) -> Iterator[Samples]:
     generator = numpy_generator(encoding.seed, part, 1)
     names = tuple(encoding.artwork)
@@ -98,8 +118,9 @@ def _chunks(vae: AutoencoderKL, encoding: Encoding, part: int, count: int) -> It
         seen = to_tensor([draw(scene, encoding.artwork, encoding.side) for scene in scenes])
         masks = [torch.from_numpy(random_mask(generator, scene, encoding.side)) for scene in scenes]
         mask = torch.stack(masks)[:, None]
-        clean = vae.encode(seen).latent_dist.mode()
-        masked = vae.encode(seen * ~mask).latent_dist.mode()
+        clean, masked = (
+            vae.encode(part.to(encoding.device)).latent_dist.mode().cpu() for part in (seen, seen * ~mask)
+        )
         small = functional.interpolate(mask.float(), size=clean.shape[-2:]).bool()
         yield Samples([scene.caption for scene in scenes], clean.half(), masked.half(), small)
 

@@ -107,7 +107,7 @@ def resume(trainee: Trainee, run: Run) -> tuple[int, float]:
     if not run.checkpoint.is_file():
         run.log.unlink(missing_ok=True)
         return 0, 0.0
-    saved = torch.load(run.checkpoint, weights_only=True)
+    saved = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
     trainee.restore(saved["trainee"])
     _forget_after(run.log, saved["step"])
     return saved["step"], saved["seconds"]

@@ -36,29 +36,32 @@ class Batch:
 class Noiser:
     """Stable Diffusion's noise on the scaled latents of samples; captions are left out of a share of them."""
 
-    def __init__(self, samples: Samples, tokens: torch.Tensor, untold: float) -> None:
-        self._samples, self._tokens, self._untold = samples, tokens, untold
+    def __init__(self, samples: Samples, tokens: torch.Tensor, untold: float, device: torch.device) -> None:
+        self._samples, self._tokens, self._untold = samples.to(device), tokens.to(device), untold
         self._scaling_factor = samples.scaling_factor
-        self._kept_signal = noise_schedule().alphas_cumprod
+        self._kept_signal = noise_schedule().alphas_cumprod.to(device)
 
     def __call__(self, chosen: torch.Tensor, generator: torch.Generator) -> Batch:
-        """The samples of these numbers with noise."""
+        """The samples of these numbers with noise of a generator on their device."""
+        chosen, device = chosen.to(generator.device), generator.device
         clean, masked = (
             part[chosen].float() * self._scaling_factor
             for part in (self._samples.clean, self._samples.masked)
         )
         times = even_times(len(chosen), generator)
-        noise = torch.randn(clean.shape, generator=generator)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
         kept = self._kept_signal[times].view(-1, 1, 1, 1)
         noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
-        told = torch.rand(len(chosen), generator=generator) >= self._untold
+        told = torch.rand(len(chosen), generator=generator, device=device) >= self._untold
         seen = torch.cat((noisy, self._samples.mask[chosen].float(), masked), 1)
         return Batch(seen, noise, kept, times, self._tokens[chosen], told)
 
 
 def even_times(count: int, generator: torch.Generator) -> torch.Tensor:
     """Random timesteps, one in each of `count` equal parts of the schedule: less noise between batches."""
-    return ((torch.arange(count) + torch.rand(count, generator=generator)) / count * TIMES).long()
+    device = generator.device
+    inside = torch.rand(count, generator=generator, device=device)
+    return ((torch.arange(count, device=device) + inside) / count * TIMES).long()
 
 
 def noise_schedule() -> DDPMScheduler:

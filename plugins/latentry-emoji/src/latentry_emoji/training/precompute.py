@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from latentry_emoji.training import artwork, latents
 from latentry_emoji.training.stages import LATENTS, trained_vae
@@ -19,13 +18,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--font", type=Path, default=artwork.FONT, help="Noto Color Emoji with bitmaps")
     parser.add_argument("--count", type=int, default=latents.COUNT, help="scenes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1, help="draw and encode in so many at a time")
+    parser.add_argument("--device", default="cpu", help="where to encode: cpu or cuda")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
     settings = VaeSettings()
-    encoding = latents.Encoding(artwork.from_font(options.font), settings.side, options.seed)
-    vae = trained_vae(options.folder, settings)
-    latents.precompute(vae, encoding, options.folder / LATENTS, options.count)
+    drawn = artwork.from_font(options.font)
+    encoding = latents.Encoding(drawn, settings.side, options.seed, device=options.device)
+    vae = partial(trained_vae, options.folder, settings)
+    folder = options.folder / LATENTS
+    latents.precompute(vae, encoding, folder, options.count, processes=options.processes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ def numpy_generator(*seeds: int) -> np.random.Generator:
     return np.random.default_rng(seeds)
 
 
-def torch_generator(*seeds: int) -> torch.Generator:
-    """The same for torch."""
+def torch_generator(*seeds: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """The same for torch; other numbers come on a device of another kind."""
     seed = int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator(device).manual_seed(seed)

@@ -35,5 +35,6 @@ def trained_denoiser(folder: Path, settings: DiffusionSettings) -> Denoiser:
 
 
 def _state(folder: Path) -> State:
-    state: State = torch.load(Run(folder, 0).checkpoint, weights_only=True)["trainee"]
+    saved: State = torch.load(Run(folder, 0).checkpoint, map_location="cpu", weights_only=True)
+    state: State = saved["trainee"]
     return state

@@ -26,12 +26,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Train up to ``--steps``; the same command resumes after a kill."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(1)  # cores take parts of a batch instead
+    torch.backends.cuda.matmul.allow_tf32 = True
     settings = DiffusionSettings(batch=options.batch, seed=options.seed)
     samples = latents.load(options.folder / LATENTS, options.count)
     vae = trained_vae(options.folder, VaeSettings())
     vae.register_to_config(scaling_factor=samples.scaling_factor)
     schedule = Schedule(options.steps, options.rate)
-    training = DiffusionTraining(settings, schedule, samples, score=scoring(vae), cores=options.cores)
+    score = scoring(vae.to(options.device))
+    training = DiffusionTraining(
+        settings, schedule, samples, score=score, cores=options.cores, device=options.device
+    )
     train(training, Run(options.folder / DIFFUSION, options.steps, score_steps=options.score_steps))
 
 
@@ -60,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--score-steps", type=int, default=1000, help="steps between two evaluations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cores", type=int, default=1, help="cores that learn at the same time")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; on cuda a step is one graph")
     return parser
 
 

@@ -15,7 +15,6 @@ replaced, each when it is measured.
 """
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+from tables import page_with
 
 from latentry import Host
 from latentry_sdk import Component, read_header
@@ -203,16 +204,6 @@ def mid(_host: Host) -> tuple[Callable[[], Component], tuple["Tensor", ...]]:
 MODELS = {"emoji": emoji, "mid": mid}
 
 
-def page_with(text: str, model: str, rows: Sequence[Sequence[str]]) -> str:
-    """The page with these rows in the model's table, which keeps those of other sides."""
-    old = re.compile(rf"(?<=<!-- engines: {model} -->\n)(?P<table>(?:\|.*\n)*)")
-    found = old.search(text)
-    kept = [line.strip("| ").split(" | ") for line in found["table"].splitlines()[2:]] if found else []
-    table = {row[0]: row for row in (*kept, *rows)}
-    lines = [HEAD, ["---"] * len(HEAD), *(table[name] for name in (TORCH, *SIDES) if name in table)]
-    return old.sub("".join(f"| {' | '.join(line)} |\n" for line in lines), text)
-
-
 def main(arguments: Sequence[str]) -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="Compare a UNet's calls on each engine with torch's.")
@@ -236,7 +227,8 @@ def main(arguments: Sequence[str]) -> None:
             print("  ".join(row), flush=True)
             if asked.write:
                 text = asked.write.read_text(encoding="utf-8")
-                asked.write.write_text(page_with(text, asked.model, [row]), encoding="utf-8")
+                page = page_with(text, f"engines: {asked.model}", HEAD, (TORCH, *SIDES), [row])
+                asked.write.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

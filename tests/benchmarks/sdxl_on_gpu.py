@@ -80,7 +80,7 @@ def choices(device: str) -> Mapping[str, Choice]:
             lambda work, loaded: latentry_side(work, loaded, last, {**graphed, "blocks": False}), THEIRS, 15
         ),
         "latentry, compiled blocks": Choice(
-            lambda work, loaded: latentry_side(work, loaded, last, {**blocks, "blocks": True}), THEIRS, 35
+            lambda work, loaded: latentry_side(work, loaded, last, {**blocks, "blocks": True}), THEIRS, 25
         ),
         "latentry, graphs": Choice(lambda work, loaded: latentry_side(work, loaded, recorded), THEIRS, 25),
     }
@@ -116,7 +116,7 @@ class Bench:
         result = self.results[name] = Result()
         try:
             self._first(name, choice, result)
-            for _ in range(self.turns):
+            for _ in range(self.turns if choice.reference else 1):  # later sides bring it more
                 self._turn(name, choice.reference, result)
         except Exception as exc:  # the others go on
             traceback.print_exc()

@@ -12,7 +12,7 @@ pytest.importorskip("diffusers")
 from latentry_emoji.evaluation.pipelines import Drawing, draw_captions, load_pipeline  # noqa: E402
 from latentry_emoji.training.artwork import shipped  # noqa: E402
 from latentry_emoji.training.assembly import assemble  # noqa: E402
-from latentry_emoji.training.card import write_card  # noqa: E402
+from latentry_emoji.training.card import main as card_command  # noqa: E402
 from latentry_emoji.training.denoiser import DenoiserSettings  # noqa: E402
 from latentry_emoji.training.diffusion import DiffusionSettings, DiffusionTraining, loss_weight  # noqa: E402
 from latentry_emoji.training.export import export  # noqa: E402
@@ -118,13 +118,24 @@ def test_text_is_seen_as_the_pipeline_sees_it():
 
 def test_an_export_loads_in_diffusers_and_draws(tmp_path):
     export(assemble(new_vae(SMALL_VAE), diffusion_training().denoiser), tmp_path / "model")
-    write_card(tmp_path / "model", [{"step": 1, "seconds": 1, "loss": 0.5, "psnr": 20.0}], [])
+    logs = {"vae": [{"step": 1, "seconds": 1, "loss": 0.5, "psnr": 20.0}], "diffusion": []}
+    (tmp_path / "model" / "training.json").write_text(json.dumps(logs))
+    (tmp_path / "scores.json").write_text(json.dumps({"drawing": {"recall_1": 0.25}}))
+    scores = str(tmp_path / "scores.json")
+    card_command(["--model", str(tmp_path / "model"), "--scores", scores, "--how", "On a toaster."])
     pipeline = load_pipeline(tmp_path / "model")
     (picture,) = draw_captions(pipeline, ["a banana on a red background"], Drawing(steps=2))
     assert picture.size == (16, 16)
     assert {file.suffix for file in (tmp_path / "model" / "unet").iterdir()} == {".json", ".safetensors"}
     assert json.loads((tmp_path / "model" / "model_index.json").read_text())["force_zeros_for_empty_prompt"]
-    assert "SIL Open Font License 1.1" in (tmp_path / "model" / "README.md").read_text()
+    card = (tmp_path / "model" / "README.md").read_text()
+    for part in (
+        "SIL Open Font License 1.1",
+        "| drawing | recall_1 | 0.25 |",
+        "| 1 | 1 | 0.5 | 20 |",
+        "toaster",
+    ):
+        assert part in card
 
 
 def test_training_goes_on_from_an_export(tmp_path):

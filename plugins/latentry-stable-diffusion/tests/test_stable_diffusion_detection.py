@@ -163,7 +163,7 @@ def test_folders_are_recognised(family, tiny, name):
 def test_emoji64_is_recognised(family, emoji64):
     detected = family.detect(read_header(emoji64))
     assert (detected.variant, detected.size, detected.multiple) == ("sdxl-inpaint", (64, 64), 4)
-    assert detected.details["tokens"] == 24
+    assert detected.details["tokens"] == 32
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
-"""Write the model card: what the model draws, what it was made from, and how its training went."""
+"""``python -m latentry_emoji.training.card``: write the card of an exported model anew, with its scores."""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from latentry_emoji.training.concepts import names
 from latentry_emoji.training.scenes import COLOURS
+from latentry_emoji.training.stages import DIFFUSION, LOGS, VAE
 
 Log = Sequence[Mapping[str, float]]
+Scores = Mapping[str, Mapping[str, float]]
 
 CARD = """# A small SDXL-inpainting model that draws emoji
 
@@ -34,10 +38,14 @@ Hubble deep field are NASA's (public domain), the cup of coffee and the cat are 
 Two of the twelve colours of each concept, alone and at each place of a pair, were kept out of training, and
 so was the right third of every photo: scores are measured on those.
 
+## Scores
+
+{scores}
+
 ## Training
 
 `python -m latentry_emoji.training.train_vae`, `.precompute`, `.train_diffusion`, `.export`, in this order;
-`.restore` goes on from an exported model, and `training.json` has the whole logs.
+`.restore` goes on from an exported model, and `training.json` has the whole logs. {how}
 
 ### Autoencoder
 
@@ -49,17 +57,38 @@ so was the right third of every photo: scores are measured on those.
 """
 
 
-def write_card(folder: Path, vae: Log, diffusion: Log) -> None:
+def main(arguments: list[str] | None = None) -> None:
+    """Write README.md from the model's own logs, and from what `latentry_emoji.evaluation` printed."""
+    parser = argparse.ArgumentParser(prog="latentry_emoji.training.card", description=main.__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="a folder that export wrote")
+    parser.add_argument("--scores", type=Path, help="a file with what the evaluation printed")
+    parser.add_argument("--how", default="", help="what the logs leave out: options, machine, time")
+    options = parser.parse_args(arguments)
+    scores = json.loads(options.scores.read_text()) if options.scores else {}
+    write_card(options.model, json.loads((options.model / LOGS).read_text()), scores, options.how)
+
+
+def write_card(folder: Path, logs: Mapping[str, Log], scores: Scores | None = None, how: str = "") -> None:
     """Write README.md into a model folder; the logs are those of both trainings."""
     text = CARD.format(
         side=64,
         colours=" ".join(COLOURS),
         count=len(names()),
         names=", ".join(names()),
-        vae=scores_table(vae),
-        diffusion=scores_table(diffusion),
+        scores=evaluation_table(scores or {}),
+        how=how,
+        vae=scores_table(logs[VAE]),
+        diffusion=scores_table(logs[DIFFUSION]),
     )
     (folder / "README.md").write_text(text)
+
+
+def evaluation_table(scores: Scores) -> str:
+    """A Markdown table of what the evaluation printed: what was asked for, the measure, its value."""
+    if not scores:
+        return "Not measured."
+    rows = [(part, name, f"{value:.4g}") for part, found in scores.items() for name, value in found.items()]
+    return "\n".join(_row(row) for row in [("what", "measure", "value"), ("---",) * 3, *rows])
 
 
 def scores_table(log: Log, rows: int = 25) -> str:
@@ -76,3 +105,7 @@ def scores_table(log: Log, rows: int = 25) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

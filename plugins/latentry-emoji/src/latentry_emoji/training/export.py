@@ -16,12 +16,18 @@ from latentry_emoji.training.assembly import assemble
 from latentry_emoji.training.card import write_card
 from latentry_emoji.training.diffusion import DiffusionSettings
 from latentry_emoji.training.loop import Run, read_log
-from latentry_emoji.training.stages import DIFFUSION, EXPORT, LATENTS, VAE, trained_denoiser, trained_vae
+from latentry_emoji.training.stages import (
+    DIFFUSION,
+    EXPORT,
+    LATENTS,
+    LOGS,
+    VAE,
+    trained_denoiser,
+    trained_vae,
+)
 from latentry_emoji.training.vae import VaeSettings
 
 READABLE = 0o644
-LOGS = "training.json"
-"""The file in an exported model with the whole logs of both trainings."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         samples = latents.load(options.folder / LATENTS, options.count)
         vae.register_to_config(scaling_factor=samples.scaling_factor)
         export(assemble(vae, trained_denoiser(options.folder, DiffusionSettings())), target)
-        write_card(target, logs[VAE], logs[DIFFUSION])
+        write_card(target, logs)
     else:
         export(vae, target, VAE)
     (target / LOGS).write_text(json.dumps(logs))

@@ -11,9 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from latentry_emoji.training.export import LOGS
 from latentry_emoji.training.loop import Run, State, new_optimizer, save
-from latentry_emoji.training.stages import DIFFUSION, VAE
+from latentry_emoji.training.stages import DIFFUSION, LOGS, VAE
 
 
 def main(arguments: list[str] | None = None) -> None:

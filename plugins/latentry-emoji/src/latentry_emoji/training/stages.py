@@ -14,6 +14,8 @@ from latentry_emoji.training.loop import Run, State
 from latentry_emoji.training.vae import VaeSettings, new_vae
 
 VAE, LATENTS, DIFFUSION, EXPORT = "vae", "latents", "diffusion", "model"
+LOGS = "training.json"
+"""The file in an exported model with the whole logs of both trainings."""
 
 
 def trained_vae(folder: Path, settings: VaeSettings) -> AutoencoderKL:

@@ -254,3 +254,16 @@ def test_a_signature_changes_when_a_file_is_replaced(tmp_path: Path) -> None:
     assert header.signature() == before
     os.utime(tmp_path / "model_index.json", ns=(1, 1))
     assert header.signature() != before
+
+
+def test_a_signature_is_of_every_file_that_is_there_and_follows_links_to_files_alone(tmp_path: Path) -> None:
+    model, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    for folder in (model / "unet", elsewhere):
+        folder.mkdir(parents=True)
+    (model / "model_index.json").write_text("{}")
+    (elsewhere / "weights").write_bytes(b"four")
+    (model / "unet" / ".linked").symlink_to(elsewhere / "weights")
+    (model / "gone").symlink_to(elsewhere / "nothing")
+    (model / "folder").symlink_to(elsewhere)
+    found = [(name, size) for name, size, _ in read_header(model).signature()]
+    assert found == [(str(model / "model_index.json"), 2), (str(model / "unet" / ".linked"), 4)]

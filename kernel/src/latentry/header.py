@@ -1,6 +1,7 @@
 """Read what a checkpoint says of itself, without its weights and without trusting it."""
 
 import json
+import os
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,11 +47,10 @@ class ModelHeader:
     def weight_files(self, component: str) -> tuple[Path, ...]:
         """A component's safetensors files, the plain variant before fp16 where both are there."""
         files = sorted(file for file in (self.path / component).glob("*.safetensors") if file.is_file())
-        plain = [file for file in files if ".fp16" not in file.name]
         if not files:
             fix = "convert pickled weights with a trusted tool first"
             raise InvalidModel(f"{self.path.name}: {component} has no .safetensors weights", fix=fix)
-        return tuple(plain or files)
+        return tuple([file for file in files if ".fp16" not in file.name] or files)
 
     def parameters(self, component: str | None = None) -> int:
         """How many values a component, or the single file, holds."""
@@ -58,9 +58,10 @@ class ModelHeader:
 
     def signature(self) -> tuple[tuple[str, int, int], ...]:
         """Names, sizes and modification times: what changes when a file is replaced."""
-        files = sorted(self.path.rglob("*")) if self.is_folder else [self.path]
-        stats = [(file, file.stat()) for file in files if file.is_file()]
-        return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+        folders = os.walk(self.path) if self.is_folder else [("", [], [str(self.path)])]
+        files = sorted(os.path.join(folder, name) for folder, _, names in folders for name in names)
+        stats = [(file, os.stat(file)) for file in files if os.path.isfile(file)]
+        return tuple((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -120,8 +121,7 @@ def _json_object(raw: bytes, path: Path) -> dict[str, Any]:
 def _span(name: str, entry: Any, path: Path) -> tuple[int, int]:
     try:
         (start, end), shape = entry["data_offsets"], entry["shape"]
-        counts = [start, end, *shape]
-        fits = len(shape) <= 16 and all(type(count) is int and 0 <= count < 2**63 for count in counts)
+        fits = len(shape) <= 16 and all(type(one) is int and 0 <= one < 2**63 for one in (start, end, *shape))
         fits = fits and end - start == prod(shape) * BYTES[entry["dtype"]]
     except (KeyError, TypeError, ValueError):
         fits = False

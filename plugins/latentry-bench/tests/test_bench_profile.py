@@ -57,6 +57,23 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     assert [path.name for path in profile.parent.iterdir()] == ["machine.json"]
 
 
+def test_plans_do_not_read_a_file_again_that_is_the_same(
+    profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(profile_path(), Profile(machine={}, entries=(entry(device="cpu"),)))
+    times: list[Path] = []
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: times.append(path) or whole(path))
+    assert read(profile_path()) == read(profile_path())
+    assert times == [profile]
+    write(profile_path(), Profile(machine={}, entries=(entry(device="gpu"),)))
+    found = read(profile_path())
+    assert found is not None
+    assert found.entries[0].device == "gpu"
+    profile.unlink()
+    assert read(profile_path()) is None
+
+
 NO_PROFILES = {
     "empty": "",
     "half": "{",

@@ -26,8 +26,8 @@ Optimizers = Mapping[str, OptimizerSpec]
 
 def preferred(request: PlacementRequest, devices: Mapping[str, DeviceReport]) -> Placement | None:
     """The device and type of the profile; None where it says nothing of this, or the user did."""
-    entry = _entry(_profile()[0], request.model, request.job)
-    if request.wanted or entry is None or not _is_open(entry, request.job):
+    entry = None if request.wanted else _entry(_profile()[0], request.model, request.job)
+    if entry is None or not _is_open(entry, request.job):
         return None
     report = devices.get(entry.device)
     is_as_measured = report and report.detail == entry.detail and entry.dtype in report.dtypes

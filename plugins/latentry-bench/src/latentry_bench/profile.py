@@ -6,6 +6,7 @@ is used where it is empty.
 
 import os
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from math import log2
 from pathlib import Path
 from typing import Literal
@@ -78,21 +79,37 @@ def profile_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     if (named := environ.get(VARIABLE)) is not None:
         return Path(named) if named else None
     config = environ.get("LATENTRY_CONFIG")
-    return (Path(config).parent if config else user_config_path("latentry")) / NAME
+    folders = (os.environ.get("HOME"), os.environ.get("XDG_CONFIG_HOME"))
+    return (Path(config).parent if config else _folder(*folders)) / NAME
+
+
+@cache
+def _folder(*_variables: str | None) -> Path:
+    """The platform's folder for configuration, which these variables say."""
+    return user_config_path("latentry")
 
 
 def read(path: Path | None) -> Profile | None:
-    """The profile, or None where there is none; `InvalidRequest` where the file is none."""
+    """The profile, or None where there is none; `InvalidRequest` where the file is none.
+
+    Each component of each plan asks for it, so it is read again only when the file is another one.
+    """
     if path is None:
         return None
     try:
-        text = path.read_bytes()
+        about = path.stat()
+        return _read(path, (about.st_ino, about.st_size, about.st_mtime_ns))
     except FileNotFoundError:
         return None
     except OSError as exc:
         raise _unreadable(path, str(exc.strerror)) from exc
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _file: tuple[int, ...]) -> Profile:
     import json
 
+    text = path.read_bytes()
     try:
         values = json.loads(text)
         return parsed(Profile, values if isinstance(values, dict) else {"": values})

@@ -28,8 +28,7 @@ class Changes:
     def update(self, job: AnyRow, **values: Any) -> AnyRow:
         """The job with new values and the next version."""
         change = update(JOBS).where(JOBS.c.number == job.number).values(version=job.version + 1, **values)
-        self.connection.execute(change)
-        return self.connection.execute(select(JOBS).where(JOBS.c.number == job.number)).one()
+        return self.connection.execute(change.returning(JOBS)).one()
 
     def tell(self, job: AnyRow, kind: str, data: Mapping[str, Any]) -> KeptEvent:
         """Keep an event with the job's next number; the oldest one goes where there are too many."""

@@ -48,7 +48,9 @@ def _prepare(connection: RawConnection, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    durable = options.get("latentry_durable", True)
-    connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    options, known = connection.get_execution_options(), connection.info
+    mode = "FULL" if options.get("latentry_durable", True) else "NORMAL"
+    if known.get("synchronous") != mode:  # it stays as it is from one transaction to the next
+        connection.exec_driver_sql(f"PRAGMA synchronous = {mode}")
+        known["synchronous"] = mode
     connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("latentry_writes") else "BEGIN")

@@ -63,7 +63,12 @@ def test_plans_do_not_read_a_file_again_that_is_the_same(
     write(profile_path(), Profile(machine={}, entries=(entry(device="cpu"),)))
     times: list[Path] = []
     whole = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: times.append(path) or whole(path))
+
+    def noted(path: Path) -> bytes:
+        times.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
     assert read(profile_path()) == read(profile_path())
     assert times == [profile]
     write(profile_path(), Profile(machine={}, entries=(entry(device="gpu"),)))

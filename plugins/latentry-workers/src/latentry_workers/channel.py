@@ -15,6 +15,8 @@ LARGEST = 1 << 30
 
 LENGTH = struct.Struct(">I")
 PART = 1 << 20
+AT_ONCE = 1 << 12
+"""Bytes that go in one call, with the length before them: of most messages, all."""
 
 Message = Mapping[str, Any]
 """What is sent: `kind` says what it means; values are what JSON has, and bytes."""
@@ -42,6 +44,7 @@ class Channel:
         self._socket = end
         self._silence: float | None = None
         self._sending = threading.Lock()
+        self._arrived = bytearray()
 
     def expect(self, seconds: float) -> None:
         """Take the other side for lost when its next bytes take longer, here or there."""
@@ -53,8 +56,9 @@ class Channel:
         frame = packed({"kind": kind, **values})
         try:
             with self._sending:
-                self._socket.sendall(LENGTH.pack(len(frame)))
-                self._socket.sendall(frame)
+                self._socket.sendall(LENGTH.pack(len(frame)) + frame[:AT_ONCE])
+                if rest := memoryview(frame)[AT_ONCE:]:
+                    self._socket.sendall(rest)
         except TimeoutError as exc:
             raise ChannelLost(self._silent()) from exc
         except OSError as exc:
@@ -73,17 +77,18 @@ class Channel:
 
     def _bytes(self, count: int) -> bytearray:
         """So many bytes; memory grows with what arrives, not with what is announced."""
-        data = bytearray()
-        while len(data) < count:
+        while (wanted := count - len(self._arrived)) > 0:
             try:
-                part = self._socket.recv(min(count - len(data), PART))
+                part = self._socket.recv(min(max(wanted, AT_ONCE), PART))
             except TimeoutError as exc:
                 raise ChannelLost(self._silent()) from exc
             except OSError as exc:
                 raise ChannelClosed("closed its channel") from exc
             if not part:
                 raise ChannelClosed("closed its channel")
-            data += part
+            self._arrived += part
+        data, self._arrived = self._arrived, self._arrived[count:]
+        del data[count:]
         return data
 
     def _silent(self) -> str:

@@ -2,7 +2,6 @@
 
 import queue
 import threading
-from contextlib import suppress
 
 from latentry_sdk import Job, LatentryError, Result
 from latentry_workers.channel import Message
@@ -15,6 +14,9 @@ GLANCE = 0.02
 AHEAD = 16
 """Events that are taken in before the job's listener has dealt with the first; then the worker waits."""
 
+PAUSE = 0.001
+"""Seconds between two looks at whether there are fewer."""
+
 
 class Running:
     """The job's messages in order, the last of them how it ended."""
@@ -22,7 +24,7 @@ class Running:
     def __init__(self, job: Job) -> None:
         self.id = job.id
         self._job = job
-        self._inbox: queue.Queue[Message | LatentryError] = queue.Queue(AHEAD)
+        self._inbox: queue.SimpleQueue[Message | LatentryError] = queue.SimpleQueue()
         self._left = threading.Event()
         self._ended = threading.Event()
 
@@ -30,11 +32,10 @@ class Running:
         """Hand over a message, or the worker's end; waits while there are many and somebody takes them."""
         if isinstance(said, LatentryError) or said["kind"] != "event":
             self._ended.set()
-        taken = False
-        while not taken and not self._left.is_set():
-            with suppress(queue.Full):
-                self._inbox.put(said, timeout=GLANCE)
-                taken = True
+        while self._inbox.qsize() >= AHEAD and not self._left.wait(PAUSE):
+            pass
+        if not self._left.is_set():
+            self._inbox.put(said)
 
     def result(self) -> Result:
         """Tell the job's listener of each event until the job ends; raises what the job raised."""

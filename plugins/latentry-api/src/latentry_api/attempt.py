@@ -11,12 +11,31 @@ from typing import Any, Literal
 
 from latentry_api.errors import TimedOut, type_of
 from latentry_api.hub import Hub
+from latentry_api.slots import Turn
 from latentry_api.telling import Teller
-from latentry_sdk import Cancelled, Executor, Host, Job, LatentryError, Request, Result, UserError, parsed
+from latentry_sdk import (
+    Cancelled,
+    Event,
+    Executor,
+    Host,
+    Job,
+    LatentryError,
+    Request,
+    Result,
+    StageStarted,
+    UserError,
+    parsed,
+)
 from latentry_sdk.blobs import Blobs
 from latentry_sdk.queue import Claim, KeptArtifact, LeaseLost, Outcome, Queue, QueuedJob, WorkerDied
 
 log = logging.getLogger(__name__)
+AHEAD_SECONDS = 1.0
+"""How long a job that is ready waits for the one before to end; after that it is given back to the queue."""
+
+GLANCE = 0.02
+"""Seconds between two looks at whether a job that waits so was stopped."""
+
 Stop = Literal["cancelled", "load", "run", "released", "lost"]
 
 
@@ -29,6 +48,7 @@ class Attempt:
     blobs: Blobs
     hub: Hub
     claim: Claim
+    turn: Turn
     began: float = field(default_factory=monotonic)
     reason: Stop | None = None
     _teller: Teller = field(init=False)
@@ -50,8 +70,15 @@ class Attempt:
             if self._job:
                 self._job.cancel()
 
+    def give_way(self, priority: float) -> None:
+        """Go back to the queue for a job of higher priority, if this one is ready but has not begun."""
+        if self.turn.is_ahead and priority > self.claim.job.submission.priority:
+            self.stop("released")
+
     def late(self, now: float) -> Stop | None:
-        """The time that the job has overrun."""
+        """The time that the job has overrun, if it has begun."""
+        if self.turn.is_ahead:
+            return None
         limits, loaded = self.claim.job.submission.timeouts, self._teller.loaded
         if loaded is None:
             return "load" if limits.load is not None and now - self.began > limits.load else None
@@ -72,7 +99,9 @@ class Attempt:
 
     def _settle(self, executor: Executor) -> None:
         try:
-            result = executor.run(self._planned())
+            job = self._planned()
+            self._begin(job)
+            result = executor.run(job)
         except WorkerDied as exc:
             log.warning("%s", exc, extra={"job": self.id})
             self.queue.release(self.claim, failed=self.reason != "released")
@@ -83,18 +112,34 @@ class Attempt:
                 return
             outcome = self._failed(exc)
         else:
+            self.turn.close()  # the next job need not wait until this one is written down
             outcome = self._done(result)
         self.queue.finish(self.claim, outcome)
         log.info("job %s", outcome.status, extra={"job": self.id, "error": outcome.error})
 
     def _planned(self) -> Job:
         plan = self.host.plan(request_of(self.claim.job, self.blobs))
-        job = Job(self.id, plan, self._teller)
+        job = Job(self.id, plan, partial(self._told, plan.stages[-1].name))
         with self._lock:
             self._job = job
             if self.reason:
                 job.cancel()
         return job
+
+    def _begin(self, job: Job) -> None:
+        """Wait until the job before has ended; the times that this one has count from here."""
+        until = monotonic() + AHEAD_SECONDS
+        while not self.turn.begin(GLANCE):
+            job.check_cancelled()
+            if monotonic() > until:
+                self.stop("released")
+        self.began = monotonic()
+
+    def _told(self, last: str, event: Event) -> None:
+        is_first = self.claim.job.attempts == 1  # one that killed its host may again: nobody is to go with it
+        if is_first and isinstance(event, StageStarted) and event.stage == last:
+            self.turn.ending()
+        self._teller(event)
 
     def _done(self, result: Result) -> Outcome:
         artifacts = [

@@ -1,16 +1,24 @@
-"""Take jobs from the queue and have them run: a thread for each slot."""
+"""Take jobs from the queue and have them run, as many at once as the executor has slots.
+
+There are two threads to a slot. While one has a job run and writes down what it gave, the other has the next
+one begin. Where the executor plans jobs again when they begin, it makes that one ready beforehand: it claims
+and plans it when the last stage of the job before begins.
+"""
 
 import logging
+import math
 import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from latentry_api.attempt import Attempt
 from latentry_api.caretaker import LEASE_SECONDS, Caretaker
 from latentry_api.hub import Hub
+from latentry_api.slots import Slots, Turn
 from latentry_api.sweeping import Sweeper
 from latentry_sdk import Executor, Host
 from latentry_sdk.blobs import Blobs
@@ -34,9 +42,13 @@ class Dispatcher:
     _attempts: dict[str, Attempt] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
+    _slots: Slots = field(init=False)
     _arrivals: int = 0
     _draining: bool = False
     _closed: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._slots = Slots(self._changed)
 
     @property
     def slots(self) -> int:
@@ -47,8 +59,10 @@ class Dispatcher:
         """Give back what an earlier process left, then begin to take jobs."""
         self.queue.recover()
         name = f"{socket.gethostname()}-{os.getpid()}"
-        for slot in range(self.slots):
-            self._start(self._serve, f"{name}-{slot}")
+        replans = bool(getattr(self.executor, "replans", False))
+        self._slots.open((f"{name}-{slot}" for slot in range(self.slots)), ahead=replans)
+        for _ in range(2 * self.slots):
+            self._start(self._serve)
         caretaker = Caretaker(self.queue, self.hub, self._attempts, self.wake)
         self._start(caretaker.run, self._closed)
         self._start(Sweeper(self.queue, self.blobs, self.keep_days).run, self._closed)
@@ -64,11 +78,13 @@ class Dispatcher:
         """Whether no more jobs are taken."""
         return self._draining
 
-    def wake(self) -> None:
-        """Say that there is a new job."""
+    def wake(self, priority: int | None = None) -> None:
+        """Say that there is a new job; one that is ready but has not begun gives way to a higher priority."""
         with self._changed:
             self._arrivals += 1
             self._changed.notify_all()
+        if priority is not None:
+            self._give_way(priority)
 
     def cancel(self, job: str) -> None:
         """Stop the job, if it runs here."""
@@ -77,18 +93,16 @@ class Dispatcher:
 
     def drain(self, seconds: float) -> None:
         """Take no more jobs, wait so long for those that run, and give the others back to the queue."""
+        self._take_no_more()
         with self._changed:
-            self._draining = True
-            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._attempts, seconds)
         for attempt in tuple(self._attempts.values()):
             attempt.stop("released")
 
     def close(self, grace: float = 5.0) -> None:
         """End the threads; a job that does not stop by itself is ended with the executor."""
+        self._take_no_more()
         with self._changed:
-            self._draining = True
-            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._attempts, grace)
         self.executor.close()
         self._closed.set()
@@ -100,22 +114,35 @@ class Dispatcher:
         self._threads.append(thread)
         thread.start()
 
-    def _serve(self, worker: str) -> None:
-        while not self._draining:
-            seen = self._arrivals
-            try:
-                claim = self.queue.claim(worker, LEASE_SECONDS)
-            except Exception:
-                log.exception("no job could be claimed")
-                claim = None
-            if claim:
-                self._run(claim)
-                continue
-            with self._changed:
-                self._changed.wait_for(lambda: self._draining or self._arrivals != seen, IDLE_SECONDS)  # noqa: B023
+    def _take_no_more(self) -> None:
+        self._draining = True
+        self._slots.close()
+        self._give_way(math.inf)
 
-    def _run(self, claim: Claim) -> None:
-        attempt = Attempt(self.host, self.queue, self.blobs, self.hub, claim)
+    def _give_way(self, priority: float) -> None:
+        for attempt in tuple(self._attempts.values()):
+            attempt.give_way(priority)
+
+    def _serve(self) -> None:
+        while turn := self._slots.take():
+            with closing(turn):
+                if claim := self._claimed(turn):
+                    self._run(claim, turn)
+
+    def _claimed(self, turn: Turn) -> Claim | None:
+        """The next job; None where there is none for a while."""
+        seen = self._arrivals
+        try:
+            if claim := self.queue.claim(turn.name, LEASE_SECONDS):
+                return claim
+        except Exception:
+            log.exception("no job could be claimed")
+        with self._changed:
+            self._changed.wait_for(lambda: self._draining or self._arrivals != seen, IDLE_SECONDS)
+        return None
+
+    def _run(self, claim: Claim, turn: Turn) -> None:
+        attempt = Attempt(self.host, self.queue, self.blobs, self.hub, claim, turn)
         with self._changed:
             self._attempts[attempt.id] = attempt
             if self._draining:

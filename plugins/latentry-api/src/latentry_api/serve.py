@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from time import monotonic
@@ -27,6 +28,9 @@ PATIENCE = 60.0
 """Seconds after which the URL is told, even if no worker is there yet."""
 
 GLANCE = 0.01
+TURN_SECONDS = 0.001
+"""How long a thread may compute while another waits to: a worker's next job waits for none for long."""
+
 LAST_ANSWERS = 3
 """Seconds that open connections have when the server stops."""
 
@@ -34,6 +38,7 @@ LAST_ANSWERS = 3
 def serve(host: Host, options: ServeOptions) -> None:
     """Serve until SIGTERM or SIGINT; prints the URL on a line of stdout when it is ready."""
     check_options(options)
+    sys.setswitchinterval(TURN_SECONDS)
     with ExitStack() as closing:
         say = closing.enter_context(stdout_for_the_url())
         log_to_stderr()

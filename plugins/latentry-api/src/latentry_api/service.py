@@ -62,7 +62,7 @@ class JobService:
         )
         job = self.queue.submit(submission)
         note(jobs=job.id, prompts=request.prompt)
-        self.dispatcher.wake()
+        self.dispatcher.wake(wish.priority)
         return job
 
     def keep(self, data: bytes) -> str:
@@ -102,10 +102,10 @@ class JobService:
         """Queue a failed or cancelled job again."""
         caller.require("generate")
         self.job(job, caller)
-        queued = self.queue.retry(job)
-        self.dispatcher.wake()
+        queued = _there(self.queue.retry(job))
+        self.dispatcher.wake(queued.submission.priority)
         self.hub.publish(job, None)
-        return _there(queued)
+        return queued
 
     def preview(self, job: str, caller: Caller) -> Preview | None:
         """The newest small picture of a running job."""

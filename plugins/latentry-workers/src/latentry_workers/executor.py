@@ -42,6 +42,11 @@ class WorkersExecutor:
         """Whether some worker is there for the next job."""
         return any(seat.up for seat in self._seats)
 
+    @property
+    def replans(self) -> bool:
+        """Whether jobs may be planned while others run: a worker plans each again when it begins."""
+        return True
+
     def run(self, job: Job) -> Result:
         """Run in a worker to the end; raises what the job raised, `WorkerDied`, or `OutOfMemory`.
 

@@ -89,8 +89,8 @@ def test_a_second_signal_ends_the_wait(serve: Callable[..., Any]) -> None:
 def test_a_killed_server_loses_no_job_and_makes_the_same_pictures(serve: Callable[..., Any]) -> None:
     started = serve(**TOY)
     jobs = [submitted(started.client, {**LONG, "batch": 8, "seed": seed})["id"] for seed in range(4)]
+    first = when(started.client, jobs[0], "done")
     when(started.client, jobs[1], "running")
-    first = started.client.get(f"/api/v1/jobs/{jobs[0]}").json()
     started.server.kill()
     again = serve(**TOY)
     done = [when(again.client, job, "done") for job in jobs]

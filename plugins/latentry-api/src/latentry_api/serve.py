@@ -1,6 +1,7 @@
 """Run the server: open what it needs, say its URL, stop when asked to."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -64,6 +65,7 @@ async def _served(service: JobService, options: ServeOptions, listener: socket.s
         done, _ = await asyncio.wait([serving, stopping], timeout=GLANCE, return_when=asyncio.FIRST_COMPLETED)
         if done:
             break
+    gc.freeze()  # what is there now stays: looking through it for garbage would hold up everybody for 80 ms
     os.write(say, f"{url_of(options, listener)}\n".encode())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping: running jobs have %g s", options.drain_seconds)

@@ -9,8 +9,10 @@ import torch
 
 from latentry_sdk import Component, Memory, OutOfMemory
 from latentry_sdk.testing.gpus import FakeGpu
+from latentry_sdk.testing.parts import make_part
 from latentry_sdk.torch_device import TorchDevice
 from latentry_sdk.torch_gpu import Gpu, GraphOptions, attention_mode
+from latentry_sdk.torch_graphs import unrecordable
 
 DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn")
 
@@ -147,6 +149,14 @@ def test_a_technique_with_hooks_runs_without_graphs_and_that_is_said(api, caplog
         torch.testing.assert_close(placed(*arrays)[0], wanted(part, arrays))
     assert api.graphs == []
     assert "unet on gpu runs without graphs: a technique has changed how Linear is called" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["sd.text_encoder", "sdxl.text_encoder_2"])
+def test_a_text_encoder_that_has_answered_can_still_be_recorded(part):
+    made = make_part(part)
+    made.component.module(*made.arguments(1, (8, 8)))
+    assert any(layer._forward_hooks for layer in made.component.module.modules())
+    assert unrecordable(made.component.module) == ""
 
 
 def test_weights_that_an_optimizer_moves_run_without_graphs_and_that_is_said(api, caplog):

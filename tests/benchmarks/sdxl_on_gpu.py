@@ -16,6 +16,7 @@ is compiled.
 """
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
@@ -187,6 +188,7 @@ class Bench:
         """Give back all sides but these."""
         for name in self.sides.keys() - {*wanted}:
             self.sides.pop(name).close()
+        gc.collect()
 
 
 def row(name: str, result: Result, count: float, rate: float) -> Sequence[str]:
@@ -262,9 +264,10 @@ def run(asked: argparse.Namespace, folder: Path, began: float) -> None:
         result = Result() if late else bench.measure(name, choice)
         found["sides"][name] = {**asdict(result), "until": perf_counter() - began}
         said(asked, found, row(name, result, count, rate))
-    for name, result in bench.results.items():  # later turns have added to some
+    print("all turns:", flush=True)
+    for name, result in bench.results.items():  # later sides' turns have added to some
         found["sides"][name] |= asdict(result)
-    said(asked, found)
+        said(asked, found, row(name, result, count, rate))
     bench.close()
 
 

@@ -52,9 +52,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture and its final latents, in float32 on the processor."""
+    """The bytes of a picture, and its final latents, in float32 on the processor."""
 
-    picture: Any
+    picture: bytes
     latents: Any
 
 
@@ -165,9 +165,8 @@ def diffusers_side(work: Work, compiled: Mapping[str, Any] | None = None) -> Sid
             width=work.size, height=work.size, latents=noise(work).to(getattr(torch, work.dtype)),
             callback_on_step_end=keep,
         )  # fmt: skip
-        picture = answer.images[0]
-        picture.save(io.BytesIO(), "PNG")
-        return Drawn(picture, kept["latents"].float().cpu())
+        answer.images[0].save(file := io.BytesIO(), "PNG")
+        return Drawn(file.getvalue(), kept["latents"].float().cpu())
 
     modules = (part for part in parts.values() if isinstance(part, torch.nn.Module))
     held = sum(weight.nbytes for module in modules for weight in module.parameters())
@@ -238,7 +237,7 @@ def latentry_side(
 
     def draw(prompt: str) -> Drawn:
         result = host.run(request.model_copy(update={"prompt": prompt}))
-        return Drawn(result.artifacts[0].open(), watcher.latents.float().cpu())
+        return Drawn(result.artifacts[0].data, watcher.latents.float().cpu())
 
     return Side(draw, host.close)
 

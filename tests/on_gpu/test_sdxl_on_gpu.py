@@ -33,9 +33,8 @@ def test_every_side_draws_what_diffusers_draws(tmp_path: Path) -> None:
     command += ["--turns", "1", "--json", str(tmp_path / "found.json")]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found = json.loads((tmp_path / "found.json").read_text())
-    assert [line.split(" | ")[0] for line in printed.splitlines()[2:]] == [
-        f"| {name}" for name in found["sides"]
-    ]
+    names = [f"| {name}" for name in found["sides"]]  # when they are measured, and with all their turns
+    assert [line.split(" | ")[0] for line in printed.splitlines()[2:]] == [*names, "all turns:", *names]
     assert len(found["sides"]) == 6
     for name, side in found["sides"].items():
         assert not side["error"], name

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
+COLLECTING = "transformers.utils.output_capturing"
 
 
 @dataclass
@@ -94,10 +95,12 @@ class GraphCalls:
 def unrecordable(module: "torch.nn.Module") -> str:
     """Why a recording might differ from later calls; nothing if it would not.
 
-    Hooks and replaced methods do work in Python that a recording leaves out.
+    Hooks and replaced methods do work in Python that a recording leaves out. Those that transformers leaves
+    on a model's layers only bring hidden states into the model's own answer, which a recording has.
     """
     for part in module.modules():
-        if "forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks:
+        hooks = (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+        if "forward" in vars(part) or any(hook.__module__ != COLLECTING for hook in hooks):
             return f"a technique has changed how {type(part).__name__} is called"
     return ""
 

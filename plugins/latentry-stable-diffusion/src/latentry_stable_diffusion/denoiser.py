@@ -101,7 +101,7 @@ class Denoiser:
         sample = (x / sqrt(sigma**2 + 1)).repeat_interleave(count, dim=0)
         if inputs.extra is not None:
             sample = torch.cat([sample, inputs.extra.expand(len(sample), *inputs.extra.shape[1:])], dim=1)
-        timestep = torch.tensor([timestep_at(self.model_range, sigma)], device=x.device)
+        timestep = torch.full((1,), timestep_at(self.model_range, sigma), device=x.device)
         for row in self.further:
             row.before(slice(inputs.rows.index(row.name), None, count))
         output = self.unet(sample, timestep, *inputs.arrays).to(x.dtype)

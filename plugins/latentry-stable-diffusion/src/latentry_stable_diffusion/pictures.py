@@ -91,8 +91,8 @@ def to_picture(pixels: "Tensor") -> "Image":
     """(3, height, width) in -1 … 1 as an RGB picture."""
     from PIL import Image
 
-    bright = (pixels.float().cpu() / 2 + 0.5).clamp(0, 1)
-    return Image.fromarray((bright * 255).round().byte().permute(1, 2, 0).numpy())
+    bright = (pixels.float() / 2 + 0.5).clamp(0, 1)
+    return Image.fromarray((bright * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def _moments(latents: "Tensor", details: Details) -> "tuple[Tensor, Tensor]":

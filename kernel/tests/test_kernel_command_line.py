@@ -1,6 +1,7 @@
 """The command `latentry` in this process: exit codes, one line on stderr, what is written and what is not."""
 
 import errno
+import gc
 import hashlib
 import json
 import os
@@ -372,3 +373,15 @@ def test_options_reach_the_job_by_flag_and_by_owner(shell: Shell) -> None:
     for flags in (("--contrast", "0.5"), ("-O", "toy.contrast=0.5")):
         said = shell("toy", "ring", "-o", "a.pgm", "--force", "--json", *flags)
         assert json.loads(said.stdout)["applied"]["options"]["toy"] == {"contrast": 0.5}
+
+
+def test_the_end_of_a_command_leaves_pythons_collector_nothing_to_look_through(monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["latentry", "--help"])
+    frozen = gc.get_freeze_count()
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == 0
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()

@@ -115,7 +115,7 @@ def test_a_pair_that_is_not_recognisable_is_without_the_last_level(host: Host) -
     for sampler, scheduler in pairs:
         skipping = {"options": {scheduler: {"skip_last": True}}}
         asked = PAIRS.request(sampler, scheduler).model_copy(update=skipping)
-        assert PAIRS.ranks(host, matcher, asked, count=1)[0] < 5, (sampler, scheduler)
+        assert max(PAIRS.ranks(host, matcher, asked)) < 5, (sampler, scheduler)
 
 
 @pytest.mark.slow

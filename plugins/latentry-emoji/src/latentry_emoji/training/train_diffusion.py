@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--score-steps", type=int, default=1000, help="steps between two evaluations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cores", type=int, default=1, help="cores that learn at the same time")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda; on cuda a step is one graph")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda, where a step is one graph in TF32")
     return parser
 
 

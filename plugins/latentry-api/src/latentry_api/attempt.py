@@ -132,6 +132,7 @@ class Attempt:
         while not self.turn.begin(GLANCE):
             job.check_cancelled()
             if monotonic() > until:
+                self.turn.was_early()
                 self.stop("released")
         self.began = monotonic()
 

@@ -87,6 +87,11 @@ class Turn:
             self._slot.ending = True
             self._changed.notify_all()
 
+    def was_early(self) -> None:
+        """Say that the job before did not end after all: nobody is made ready until it has."""
+        with self._changed:
+            self._slot.ending = False
+
     def close(self) -> None:
         """Give the slot to the next, or the turn away; once is enough."""
         with self._changed:
@@ -94,8 +99,7 @@ class Turn:
                 return
             self._ended = True
             if self._begun:
-                self._slot.held = False
+                self._slot.held = self._slot.ending = False
             else:
                 self._slot.awaited = False
-            self._slot.ending = False
             self._changed.notify_all()

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from latentry_deepcache import DeepCacheOptions, register_optimizers, reuse
+from latentry_deepcache import DeepCacheOptions, register_optimizers, reuse, run_stage
 from latentry_deepcache.features import forget
-from latentry_sdk import DeviceSpec, Host, Request, Unavailable
+from latentry_sdk import JOB, PLACED, DeviceSpec, Host, Job, Request, State, Unavailable
 from latentry_sdk.testing import OptimizerSuite
 from latentry_sdk.testing.here import HERE_SPEC
 from latentry_sdk.testing.parts import make_part
@@ -103,7 +103,7 @@ def test_a_new_start_another_size_and_a_stage_begin_anew(part):
     check(at(part, 900, seed=1))  # a later timestep: another picture
     check(at(part, 850, seed=2, size=(6, 8)))
     check(at(part, 900, seed=3))
-    forget([placed])
+    forget(placed.module)
     check(at(part, 850, seed=4))
 
 
@@ -141,6 +141,25 @@ def test_jobs_of_a_host_are_equal_whatever_ran_before():
         assert pixels() == first
         assert pixels(optimizers=()) != first
         assert pixels(batch=2) == first
+
+
+def test_a_job_without_it_leaves_the_unet_alone():
+    """To take a placed component's module is to say that it may change: recorded calls are not used then."""
+
+    class Untouchable:
+        @property
+        def module(self):
+            raise AssertionError("the module was taken")
+
+    with Host() as host:
+        job = Job("one", host.plan(Request(task="txt2img", prompt="a red apple")), lambda _event: None)
+        stage = next(stage for stage in job.plan.stages if stage.name == "sample")
+        state = State().put(JOB, job).put(PLACED, {"unet": Untouchable()})
+        wrapper = run_stage(stage, state)
+        next(wrapper)
+        with pytest.raises(StopIteration) as ended:
+            wrapper.send(state)
+    assert ended.value.value is state
 
 
 class TestSuite(OptimizerSuite):

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from latentry_sdk import (
+    JOB,
     PLACED,
     Component,
     Count,
@@ -18,6 +19,9 @@ from latentry_sdk import (
     Work,
     hookimpl,
 )
+from latentry_sdk.modules import placed_module
+
+NAME, UNET = "deepcache", "unet"
 
 
 class DeepCacheOptions(Options):
@@ -32,8 +36,8 @@ def register_optimizers() -> Sequence[OptimizerSpec]:
     """The optimizer `deepcache`, which changes the picture and so is used only where it is named."""
     return [
         OptimizerSpec(
-            "deepcache",
-            parts=frozenset({"unet"}),
+            NAME,
+            parts=frozenset({UNET}),
             estimate=unchanged,
             apply=reuse,
             options=DeepCacheOptions,
@@ -46,11 +50,11 @@ def register_optimizers() -> Sequence[OptimizerSpec]:
 @hookimpl(wrapper=True)
 def run_stage(stage: StageSpec, state: State) -> Generator[None, Any, Any]:  # noqa: ARG001
     """No stage finds features that another, or a job before, has left."""
-    placed = state.get(PLACED)
-    if placed:
+    placed = state.get(PLACED) or {}
+    if UNET in placed and any(spec.name == NAME for spec in state[JOB].plan.optimizers):
         from latentry_deepcache.features import forget
 
-        forget(placed.values())
+        forget(placed_module(state, UNET))
     return (yield)
 
 

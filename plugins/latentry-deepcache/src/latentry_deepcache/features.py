@@ -1,6 +1,5 @@
 """Keep what a UNet's inner levels made, and leave these levels out while that is used."""
 
-from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ from latentry_sdk.torch_device import TorchDevice
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 
 class Features:
@@ -99,14 +99,12 @@ def install(component: Component, device: Device, *, every: int, levels: int) ->
     return undos.close
 
 
-def forget(placed: Iterable[Any]) -> None:
-    """Forget the features of all components that keep some."""
-    for each in placed:
-        module = getattr(each, "module", None)
-        for part in module.modules() if module is not None else ():
-            found = vars(part).get("forward")
-            if isinstance(found, Features):
-                found.reset()
+def forget(module: "Module") -> None:
+    """Forget the features that the UNet in `module` keeps."""
+    for part in module.modules():
+        found = vars(part).get("forward")
+        if isinstance(found, Features):
+            found.reset()
 
 
 def _put(module: Any, forward: Any) -> Undo:

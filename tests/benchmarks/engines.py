@@ -56,10 +56,17 @@ SIDES = {
     "openvino, 2 streams": Side("openvino", {"streams": 2}),
     "openvino, nncf:int8": Side("openvino", {}, quantized="nncf:int8"),
     "openvino, nncf:int8, static": Side("openvino", {"shapes": "static"}, quantized="nncf:int8"),
+    "openvino, int8": Side("openvino", {"int8": "unet"}),
+    "openvino, int8, static": Side("openvino", {"int8": "unet", "shapes": "static"}),
     "onnxruntime": Side("onnxruntime", {}),
     "compile, blocks": Side("cpu", {}, {"blocks": True}),
     "compile, whole": Side("cpu", {}, {"blocks": False}),
     "torch, torchao:int8-dynamic": Side("cpu", {}, quantized="torchao:int8-dynamic"),
+    "torch, torchao:int8": Side("cpu", {}, quantized="torchao:int8"),
+    "torch, sdnq:int8": Side("cpu", {}, quantized="sdnq:int8"),
+    "torch, quanto:int8": Side("cpu", {}, quantized="quanto:int8"),
+    "torch, bitsandbytes:int8": Side("cpu", {}, quantized="bitsandbytes:int8"),
+    "ipex": Side("ipex", {}),
 }
 
 
@@ -201,6 +208,12 @@ def mid(_host: Host) -> tuple[Callable[[], Component], tuple["Tensor", ...]]:
     return lambda: Component("unet", "torch", module, lambda: arrays, lambda: "mid, seed 0"), arrays
 
 
+def usual(host: Host) -> list[str]:
+    """The sides that are compared where none is named: those on devices that are there, but the slowest."""
+    there = {name for name, report in host.devices().items() if report.available}
+    return [name for name, side in SIDES.items() if side.device in there and name != "compile, whole"]
+
+
 MODELS = {"emoji": emoji, "mid": mid}
 
 
@@ -216,8 +229,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="the page whose table is replaced")
     parser.add_argument("--first", choices=SIDES, help="only print the seconds of this side's first call")
     asked = parser.parse_args(arguments)
-    names = asked.sides.split(";") if asked.sides else [name for name in SIDES if name != "compile, whole"]
     with tempfile.TemporaryDirectory() as folder, Host() as host:
+        names = asked.sides.split(";") if asked.sides else usual(host)
         component, arrays = MODELS[asked.model](host)
         work = Work(host, asked.model, component, arrays, asked.threads, asked.cache or Path(folder))
         if asked.first:

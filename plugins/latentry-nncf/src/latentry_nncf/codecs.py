@@ -6,6 +6,7 @@ OpenVINO's converter knows these very operations, and keeps the constants as the
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from latentry_sdk.hiding import hidden
 from latentry_sdk.quantizing import Codec, Kept
 from latentry_sdk.quiet import quiet
 
@@ -26,7 +27,7 @@ def codec(scheme: str) -> Codec:
 
 def compressed(weight: "Tensor", mode: str, axes: tuple[int, ...]) -> "tuple[Tensor, Tensor, Tensor]":
     """Data, scale and zero point of a weight by NNCF's own arithmetic, over `axes`."""
-    with quiet():
+    with quiet(), hidden("openvino_telemetry"):  # or NNCF would report to Google what it is used for
         from nncf import CompressWeightsMode
         from nncf.quantization.algorithms.weight_compression import config, weight_lowering
         from nncf.tensor import Tensor as Wrapped

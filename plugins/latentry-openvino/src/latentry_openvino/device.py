@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from latentry_openvino.calling import CompiledModel
 from latentry_openvino.compiling import Compiler
 from latentry_openvino.conversion import MADE_WITH, MODEL, tracer, write
-from latentry_openvino.engine import PRECISIONS, AnyOptions
+from latentry_openvino.engine import PRECISIONS, AnyOptions, FlexibleOptions
+from latentry_openvino.rounding import DEPENDS, rounded
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Component, Memory, Unavailable
 from latentry_sdk.engines import Converted, EngineComponent, convert, entry, keep, load, refuse_managed
@@ -65,7 +67,8 @@ class OpenVinoDevice:
         """Nothing is held beyond the placed components."""
 
     def _converted(self, component: Component, arrays: Sequence["Tensor"], precision: str) -> Converted:
-        folder = self._options.cache / entry(component, arrays, *MADE_WITH)
+        rounds = self._rounds(component)
+        folder = self._options.cache / entry(component, arrays, *MADE_WITH, *(DEPENDS if rounds else ()))
         if kept := load(folder, lambda place: self._core.read_model(place / MODEL)):
             return kept
         converted = convert(
@@ -75,8 +78,13 @@ class OpenVinoDevice:
             build=partial(self._compiler.tried, precision=precision),
             limit=LIMITS[precision],
         )
+        if rounds:
+            converted = replace(converted, model=rounded(converted.model, arrays))
         keep(converted, folder, write)
         return converted
+
+    def _rounds(self, component: Component) -> bool:
+        return isinstance(self._options, FlexibleOptions) and self._options.int8 == component.name
 
     def _check_target(self) -> None:
         known = [*self._core.available_devices, "AUTO"]

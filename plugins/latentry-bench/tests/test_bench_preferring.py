@@ -142,6 +142,35 @@ def test_its_optimizers_are_added_with_their_options(host: Host) -> None:
     assert host.run(TOY).applied["optimizers"] == ["painter=toy-remember"]
 
 
+MEASURED = {"task": "toy", "steps": TOY.steps, "guided": TOY.guidance > 1, "picture": 3.0, "step": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [(0, "3 s"), (10, "4 s"), (-5, "2.5 s"), (-TOY.steps + 1, f"{3 - 0.1 * (TOY.steps - 1):.3g} s")],
+)
+def test_a_plan_says_how_long_a_picture_takes_as_far_as_was_measured(
+    host: Host, steps: int, words: str
+) -> None:
+    keep(host, **MEASURED)
+    (note,) = host.plan(TOY.model_copy(update={"steps": TOY.steps + steps})).notes
+    assert note == f"by the machine's profile: second in float64; about {words} a picture"
+
+
+def test_what_was_added_is_told_before_the_time(host: Host) -> None:
+    keep(host, optimizers=("painter=toy-remember",), **MEASURED)
+    assert host.plan(TOY).notes[0].endswith("painter=toy-remember; about 3 s a picture")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"task": "another"}, {"steps": 0}, {"step": None}, {"guided": TOY.guidance <= 1}, {"size": (8, 16)}],
+)
+def test_of_what_was_not_measured_no_time_is_told(host: Host, other: dict[str, Any]) -> None:
+    keep(host, **{**MEASURED, **other})
+    assert host.plan(TOY).notes == ("by the machine's profile: second in float64",)
+
+
 def test_an_entry_of_another_picture_says_so(host: Host) -> None:
     keep(host, optimizers=("painter=rough",), approximate=True)
     assert host.plan(TOY).notes[0].endswith("painter=rough (another picture)")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from latentry_bench.estimating import told as time_told
 from latentry_bench.machine import changed, signature
 from latentry_bench.profile import Entry, Profile, profile_path, read
 from latentry_sdk import (
@@ -60,12 +61,12 @@ def preferring(plan: Plan, fitted: Plan | None, optimizers: Optimizers) -> Plan 
     if len(here) < len(result.placements):
         return _noted(result, f"by the machine's profile: {', '.join(here)} on {_words(entry)}")
     if not entry.optimizers:
-        return _noted(result, f"by the machine's profile: {_words(entry)}")
+        return _noted(result, f"by the machine's profile: {_words(entry)}{time_told(entry, result)}")
     if why := _unfit(entry, result, optimizers):
         return _noted(result, f"by the machine's profile: {_words(entry)}; without its optimizers, as {why}")
     another = " (another picture)" if entry.approximate else ""
     told = f"by the machine's profile: {_words(entry)}, {', '.join(entry.optimizers)}{another}"
-    return _noted(_optimized(result, entry.optimizers, optimizers), told)
+    return _noted(_optimized(result, entry.optimizers, optimizers), f"{told}{time_told(entry, result)}")
 
 
 def _profile() -> tuple[Profile | None, str | None]:

@@ -14,7 +14,7 @@ from typing import Literal
 from platformdirs import user_config_path
 
 from latentry_bench.machine import Signature
-from latentry_sdk import Detected, InvalidRequest, Number, Options, UserError, parsed, write_whole
+from latentry_sdk import Count, Detected, InvalidRequest, Number, Options, UserError, parsed, write_whole
 
 VARIABLE = "LATENTRY_PROFILE"
 NAME = "machine.json"
@@ -25,6 +25,8 @@ class Entry(Options):
 
     `detail` is what the device's probe said then; `changeable` says that the device runs torch modules as
     they are; `owners` are those of options that the job was measured with, or that change no component.
+    `picture` and `step` are seconds, of a `task` with so many `steps`, `guided` or not; no steps, where the
+    job made several pictures.
     """
 
     variant: str
@@ -40,6 +42,9 @@ class Entry(Options):
     size: tuple[int, int]
     picture: Number
     step: Number | None = None
+    task: str = ""
+    steps: Count = 0
+    guided: bool = False
     measured: str
 
     def is_for(self, variant: str, parameters: int, side: int) -> bool:

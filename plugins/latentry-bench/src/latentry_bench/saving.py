@@ -43,6 +43,9 @@ def entry_of(host: Host, found: Found, won: Row, request: Request) -> Entry:
         size=found.plan.size,
         picture=won.picture.median,
         step=won.step.median if won.step else None,
+        task=found.plan.task.name,
+        steps=request.steps if request.batch == 1 else 0,
+        guided=request.guidance > 1,
         measured=date.today().isoformat(),
     )
 

@@ -10,6 +10,7 @@ from latentry_bench.benching import Asked, Found
 from latentry_bench.machine import changed, signature
 from latentry_bench.profile import Profile
 from latentry_bench.rows import Row
+from latentry_bench.words import time
 from latentry_sdk.command_lines import show_json, show_table
 
 SCHEMA = 1
@@ -91,13 +92,6 @@ def show_profile(profile: Profile | None, where: str, *, json_wanted: bool) -> N
         for entry in profile.entries
     ]  # fmt: skip
     return show_table([dict(zip(KEPT, row, strict=True)) for row in rows], KEPT)
-
-
-def time(seconds: float | None) -> str:
-    """Seconds in three digits, with their unit."""
-    if seconds is None:
-        return "?"
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def _row(row: Row) -> Mapping[str, Any]:

@@ -10,11 +10,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from latentry_openvino import CpuOptions, engine, open_openvino
+from latentry_openvino import CpuOptions, engine, open_openvino, rounding
 from latentry_openvino.engine import NpuOptions
 from latentry_openvino.rounding import TIMESTEPS, drawn
 from latentry_openvino.runtime import load_openvino
 from latentry_sdk import Host, Request, UserError
+from latentry_sdk.engines import Converted
 from latentry_sdk.testing.parts import make_part
 
 NEAR, EQUAL = 0.15, 1e-4
@@ -113,6 +114,16 @@ def test_ranges_come_from_latents_that_are_as_noisy_as_the_timestep_says():
     assert all(0.6 < latents.std() < 1.4 for latents, *_ in calls)
     assert [float(time[0]) for _, time, _ in calls] == [*TIMESTEPS]
     assert [array.dtype for array in calls[0]] == [np.float32] * 3
+
+
+@pytest.mark.parametrize(("general", "size"), [(True, (64, 64)), (False, (80, 96))])
+def test_ranges_of_large_pictures_come_from_smaller_ones_where_any_size_will_do(monkeypatch, general, size):
+    asked = []
+    monkeypatch.setattr(rounding, "_quantized", lambda model, arrays: asked.append(arrays) or model)
+    arrays = torch.zeros(2, 4, 80, 96), torch.tensor([1.0]), torch.zeros(2, 7, 32)
+    found = rounding.rounded(Converted("model", False, general, (), ()), arrays)
+    assert (found.model, found.general) == ("model", general)
+    assert [array.shape for array in asked[0]] == [(2, 4, *size), (1,), (2, 7, 32)]
 
 
 def test_it_is_refused_while_planning_without_nncf(monkeypatch):

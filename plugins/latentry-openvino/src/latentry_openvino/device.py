@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -79,7 +78,7 @@ class OpenVinoDevice:
             limit=LIMITS[precision],
         )
         if rounds:
-            converted = replace(converted, model=rounded(converted.model, arrays))
+            converted = rounded(converted, arrays)
         keep(converted, folder, write)
         return converted
 

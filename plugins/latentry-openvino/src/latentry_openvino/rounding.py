@@ -7,10 +7,12 @@ import math
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from latentry_openvino.calling import as_numpy
 from latentry_openvino.runtime import TELEMETRY
+from latentry_sdk.engines import Converted
 from latentry_sdk.hiding import hidden
 from latentry_sdk.quiet import quiet
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TIMESTEPS = (1, 20, 60, 100, 200, 300, 400, 500, 600, 700, 850, 990)
+SIDE = 64
+
 PROMPT = ".*attn2.*"
 """Cross-attention stays as it is: it reads what a text encoder gave, whose range cannot be known here."""
 
@@ -25,11 +29,18 @@ DEPENDS = ("nncf", "int8: 1")
 """Of what a rounded model depends beside the plain one; the number is that of the way it is made."""
 
 
-def rounded(model: Any, arrays: Sequence["Tensor"]) -> Any:
-    """OpenVINO's model of a UNet in 8 bits, for all sizes that `model` takes; progress goes to stderr.
+def rounded(converted: Converted, arrays: Sequence["Tensor"]) -> Converted:
+    """The UNet in 8 bits, for all arguments that `converted` is for; NNCF's progress goes to stderr.
 
-    `arrays` are arguments of the UNet: latents (rows, channels, height, width), a timestep, and texts.
+    `arrays` are arguments of it: latents (rows, channels, height, width), a timestep, and texts. Where any
+    size will do, latents for the ranges have at most `SIDE` rows and columns, since large ones take long.
     """
+    latents, *rest = arrays
+    like = [latents[..., :SIDE, :SIDE] if converted.general else latents, *rest]
+    return replace(converted, model=_quantized(converted.model, like))
+
+
+def _quantized(model: Any, arrays: Sequence["Tensor"]) -> Any:
     with quiet(), hidden(TELEMETRY):
         import nncf
 

@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 CLASSES = ("TextEncoder", "Unet", "VaeEncoder", "VaeDecoder")
 COLUMNS = ("text_encoder", "text_encoder_2", "unet", "vae_encoder", "vae_decoder")
 HEAD = ("scheme", *COLUMNS, "MB", "pixel", "recognised", "XL: unet", "XL: pixel")
-STEPS, FIRST = 12, "float32"
+STEPS, FIRST, STORED = 12, "float32", "gguf:stored"
 Calls = Mapping[str, Sequence[tuple[Any, ...]]]
 
 
 def schemes(host: Host) -> list[str]:
-    """Every scheme of every quantizer of real models."""
-    specs = host.registry.quantizers.values()
-    return [f"{spec.name}:{scheme}" for spec in specs if spec.name != "toy-round" for scheme in spec.schemes]
+    """Every scheme of every quantizer of real models, but the one for what files hold already."""
+    specs = [spec for spec in host.registry.quantizers.values() if spec.name != "toy-round"]
+    labels = [f"{spec.name}:{scheme}" for spec in specs for scheme in spec.schemes]
+    return [label for label in labels if label != STORED]
 
 
 @contextmanager

@@ -12,4 +12,4 @@ class IpexOptions(Options):
     channels_last: bool = Field(
         True, description="Keep convolutions in channels-last order, as Intel advises"
     )
-    prepack: bool = Field(True, description="Keep weights in the layout that oneDNN computes in")
+    prepack: bool = Field(False, description="Keep weights in the layout that oneDNN computes in")

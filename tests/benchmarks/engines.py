@@ -67,6 +67,7 @@ SIDES = {
     "torch, quanto:int8": Side("cpu", {}, quantized="quanto:int8"),
     "torch, bitsandbytes:int8": Side("cpu", {}, quantized="bitsandbytes:int8"),
     "ipex": Side("ipex", {}),
+    "ipex, prepacked": Side("ipex", {"prepack": True}),
 }
 
 
@@ -85,9 +86,9 @@ class Work:
 def opened(work: Work, side: Side) -> tuple[Call, Callable[[], None]]:
     """The component on a side, and what takes it away again."""
     spec = work.host.registry.devices[side.device]
-    options = {"threads": work.threads, **side.options}
-    if "cache" in spec.options.model_fields:
-        options["cache"] = work.cache / side.device
+    common = {"threads": work.threads, "cache": work.cache / side.device}
+    options = {name: value for name, value in common.items() if name in spec.options.model_fields}
+    options.update(side.options)
     device, component = spec.open(spec.options.model_validate(options)), work.component()
     if side.quantized:
         quantizer, _, scheme = side.quantized.partition(":")

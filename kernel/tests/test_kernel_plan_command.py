@@ -43,7 +43,8 @@ def test_a_plan_is_a_table_of_components_and_devices(told: Make) -> None:
     assert lines[0].split() == ["COMPONENT", "DEVICE", "DTYPE", "WEIGHTS", "PEAK", "QUANTIZER", "OPTIMIZERS"]
     assert lines[1].split() == ["painter", "toy", "float64", "0.0", "MB", "0.0", "MB"]
     assert lines[4].split() == ["toy", "0.0", "MB", "?", "?"]
-    assert lines[-1].startswith("stages: load, toy.encode_prompt")
+    assert lines[-2].startswith("stages: load, toy.encode_prompt")
+    assert lines[-1] == "time: ?"
 
 
 def test_the_tasks_own_flags_count(told: Make) -> None:
@@ -102,6 +103,14 @@ def test_a_described_device_cannot_be_opened(open_host: Make, hardware: Make) ->
 
 
 @pytest.mark.parametrize(
+    ("written", "speed"), [("7", 7), ('"120 TFLOP/s"', 120 * 10**12), ('"1.5 gflop/s"', 1_500_000_000)]
+)
+def test_a_device_may_say_how_fast_it_is(open_host: Make, hardware: Make, written: str, speed: float) -> None:
+    file = Path(hardware(f"{TOY}speed = {{ float64 = {written} }}\n"))
+    assert described(open_host().registry, file).devices["far"].probe().speed == {"float64": speed}
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -111,6 +120,9 @@ def test_a_described_device_cannot_be_opened(open_host: Make, hardware: Make) ->
         '[[device]]\nname = "a"\ntotal = -1\n',
         '[[device]]\nname = "a"\nvram = 3\n',
         '[[device]]\nname = "a"\ndtypes = []\n',
+        '[[device]]\nname = "a"\nspeed = { float32 = "fast" }\n',
+        '[[device]]\nname = "a"\nspeed = { float32 = 0 }\n',
+        '[[device]]\nname = "a"\nspeed = { float16 = 1 }\n',
         TOY.replace("[[device]]", "[[machine]]"),
     ],
 )

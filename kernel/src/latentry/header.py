@@ -52,10 +52,6 @@ class ModelHeader:
             raise InvalidModel(f"{self.path.name}: {component} has no .safetensors weights", fix=fix)
         return tuple([file for file in files if ".fp16" not in file.name] or files)
 
-    def parameters(self, component: str | None = None) -> int:
-        """How many values a component, or the single file, holds."""
-        return sum(prod(tensor.shape) for tensor in self.tensors(component).values())
-
     def signature(self) -> tuple[tuple[str, int, int], ...]:
         """Names, sizes and modification times: what changes when a file is replaced."""
         folders = os.walk(self.path) if self.is_folder else [("", [], [str(self.path)])]

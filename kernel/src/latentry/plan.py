@@ -23,8 +23,8 @@ class Plan:
     `options` holds the parsed options of every part of the plan, see `options_for`; `quantizers` a (spec,
     scheme) by component; `config` the host's folders and limits; `further` the plans that the task and its
     stages work by beside this one, by their names. `memory` is the estimated peak of bytes on each device,
-    where a plugin estimates it, and `notes` says in words what plugins changed. An optimizer in a plan may
-    have fewer `parts` than the one that its plugin gave.
+    and `seconds` the estimated time of the job, where a plugin estimates them; `notes` says in words what
+    plugins changed. An optimizer in a plan may have fewer `parts` than the one that its plugin gave.
     """
 
     request: Request
@@ -44,6 +44,7 @@ class Plan:
     quantizers: specs.Quantizers
     optimizers: tuple[specs.OptimizerSpec, ...]
     memory: Mapping[str, int] = field(default_factory=dict)
+    seconds: float | None = None
     notes: tuple[str, ...] = ()
     config: Config = field(default_factory=Config)
     further: Mapping[str, "Plan | None"] = field(default_factory=dict)
@@ -81,11 +82,10 @@ class Plan:
         model, variant = self.header.path.name, self.detected.variant
         options = {name: value for (_, name), value in self.options.items() if type(value).model_fields}
         return {
-            "task": self.task.name,
+            "task": self.task.name, "format": self.format, "seconds": self.seconds,
             "model": {"name": model, "family": self.family.name, "variant": variant},
             "sampler": self.sampler.name, "scheduler": self.scheduler.name, "steps": len(self.sigmas) - 1,
             "guidance": self.request.guidance, "seeds": [*self.seeds], "size": [*self.size],
-            "format": self.format,
             "placements": {part: place.device for part, place in self.placements.items()},
             "quantizers": {part: f"{spec.name}:{scheme}" for part, (spec, scheme) in self.quantizers.items()},
             "optimizers": self.optimized(), "memory": {**self.memory}, "notes": [*self.notes],

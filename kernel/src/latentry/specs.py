@@ -184,6 +184,8 @@ class ModelFamily(Spec):
     of its components, for the devices that run it.
     `work(plan, part)` is the largest call of a component in a job; `bytes` in it is not yet known.
     `activations(detected, work)` is how many values, beside the weights, such a call holds at its peak.
+    `operations(plan, part)` is how many operations with floats a whole job asks of a component, a product and
+    a sum being two. 0 stands for what is not known.
     """
 
     detect: Callable[[ModelHeader], Detected | None]
@@ -192,6 +194,7 @@ class ModelFamily(Spec):
     kind: str = "torch"
     work: Callable[["Plan", str], Work] = lambda plan, part: Work(part, plan.size, plan.request.batch)
     activations: Callable[[Detected, Work], int] = lambda _detected, _work: 0
+    operations: Callable[["Plan", str], int] = lambda _plan, _part: 0
 
 
 @dataclass(frozen=True, eq=False)

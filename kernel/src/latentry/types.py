@@ -107,6 +107,7 @@ class DeviceReport:
     """What a probe found: whether the device can be used, what it can do, or what to install.
 
     `rank` orders the devices that could do the same work: the highest available one is taken.
+    `speed` is how many operations with floats a second it does in such models, by type, where that is known.
     """
 
     available: bool
@@ -115,6 +116,7 @@ class DeviceReport:
     dtypes: tuple[str, ...] = ("float32",)
     memory: Memory = Memory()
     rank: int = 0
+    speed: Mapping[str, float] = field(default_factory=dict)
 
 
 Reports = Mapping[str, DeviceReport]

@@ -1,4 +1,4 @@
-"""`latentry plan TASK …`: say what a job would do, where, and what memory it would take, and do nothing."""
+"""`latentry plan TASK …`: say what a job would do, where, in what memory and time, and do nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from latentry_cli.hardware import described
 from latentry_cli.tasks import request_maker, task_command
 from latentry_sdk.command_lines import show_json, show_table
 from latentry_sdk.footprints import footprints
+from latentry_sdk.words import time
 
 HARDWARE = click.Option(
     ["--hardware"], metavar="FILE", help="Plan for the devices that a TOML or JSON file describes"
@@ -101,6 +102,8 @@ def _show(told: Mapping[str, Any]) -> None:
     show_table([{**row, **{name: _size(row[name]) for name in sizes}} for row in told["devices"]], DEVICES)
     click.echo()
     click.echo(f"stages: {', '.join(told['stages'])}")
+    seconds = told["applied"]["seconds"]
+    click.echo(f"time: about {time(seconds)}" if seconds else "time: ?")
     for note in told["applied"]["notes"]:
         click.echo(note)
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -82,6 +83,13 @@ def test_the_profile_is_what_later_plans_go_by(
     assert note.startswith(f"by the machine's profile: {won['device']} in float32; about ")
     named = host.plan(Request(task="txt2img", model="emoji", prompt="a red apple", place={"*": "cpu"}))
     assert {place.device for place in named.placements.values()} == {"cpu"}
+    elsewhere = Request(task="txt2img", model="emoji", width=128, height=128, steps=30, place={"*": "cpu"})
+    expected = host.plan(elsewhere).seconds
+    assert expected
+    host.run(elsewhere.model_copy(update={"steps": 1}))
+    begun = perf_counter()
+    host.run(elsewhere)
+    assert 1 / 4 < expected / (perf_counter() - begun) < 4, "reckoned from a smaller picture of fewer steps"
     owners = json.loads(Path(found["saved"]).read_text())["entries"][0]["owners"]
     assert {"write_images", "karras"} <= {*owners}
     assert not {"stable-diffusion.denoise", "cpu", "tome"} & {*owners}

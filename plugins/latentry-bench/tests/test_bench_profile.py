@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from latentry_bench.machine import changed, signature
-from latentry_bench.profile import Entry, Profile, key, profile_path, read, write
+from latentry_bench.profile import Entry, Profile, Rate, key, profile_path, read, write
 from latentry_sdk import Detected, InvalidRequest, ModelRange, Unavailable, UserError
 
 MODEL = Detected("sdxl", {"unet": 1000, "vae": 24}, ModelRange((1.0, 2.0)), (1024, 1024), 8)
@@ -17,6 +17,11 @@ def entry(side: int = 10, device: str = "cpu", **more: object) -> Entry:
     values = {"variant": "sdxl", "parameters": 1024, "side": side, "device": device, "dtype": "float32",
               "size": (1024, 1024), "picture": 1.5, "measured": "2026-01-01"}  # fmt: skip
     return Entry.model_validate({**values, **more})
+
+
+def rate(seconds: float, **more: object) -> Rate:
+    values = {"device": "a", "dtype": "float32", "operations": 5.0, "seconds": seconds}
+    return Rate.model_validate({**values, **more})
 
 
 def test_what_is_written_is_read_again(profile: Path) -> None:
@@ -126,14 +131,22 @@ def test_an_entry_is_found_by_variant_number_of_values_and_size() -> None:
 
 def test_a_new_entry_replaces_the_one_for_the_same() -> None:
     kept = Profile(machine=signature(), entries=(entry(9, "a"), entry(10, "b")))
-    assert [one.device for one in kept.with_entry(entry(10, "c"), signature()).entries] == ["a", "c"]
+    assert [one.device for one in kept.updated(signature(), entry(10, "c")).entries] == ["a", "c"]
 
 
 def test_entries_of_another_machine_are_not_kept() -> None:
-    kept = Profile(machine={**signature(), "cores": 1000}, entries=(entry(9, "a"),))
-    found = kept.with_entry(entry(10, "c"), signature())
+    kept = Profile(machine={**signature(), "cores": 1000}, entries=(entry(9, "a"),), rates=(rate(1.0),))
+    found = kept.updated(signature(), entry(10, "c"))
     assert [one.device for one in found.entries] == ["c"]
+    assert found.rates == ()
     assert dict(found.machine) == dict(signature())
+
+
+def test_a_new_rate_replaces_the_one_of_the_same_work_in_the_same_place() -> None:
+    first = rate(1.0), rate(2.0, device="b"), rate(3.0, operations=7.0)
+    kept = Profile(machine=signature(), rates=first)
+    found = kept.updated(signature(), entry(9, "a"), [rate(4.0), rate(5.0, dtype="float16")])
+    assert [one.seconds for one in found.rates] == [2.0, 3.0, 4.0, 5.0]
 
 
 def test_the_signature_names_the_machine_and_what_changed_is_said() -> None:

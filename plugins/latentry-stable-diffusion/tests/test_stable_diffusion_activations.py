@@ -1,4 +1,4 @@
-"""What a call holds at its peak, reckoned from headers, against an account of torch's own tensors."""
+"""What a call holds at its peak and how much it computes, reckoned from headers, against torch's accounts."""
 
 import weakref
 from dataclasses import replace
@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from latentry_sdk import JOB, InvalidModel, StageSpec, Work, read_header
 from latentry_sdk.torch_blocks import largest_block
@@ -16,9 +18,13 @@ from latentry_stable_diffusion.activations import activations, work
 from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.detection import _shipped_details, as_detected
 from latentry_stable_diffusion.layout import largest_blocks
+from latentry_stable_diffusion.operations import call_operations, operations
 
 BOUND = 0.05
 """How far the estimate may be from the account, either way."""
+
+SMALL = 0.01
+"""What the operations of a published model leave out: embeddings of sizes, projections of pooled prompts."""
 
 
 class Account(TorchDispatchMode):
@@ -69,6 +75,15 @@ def resized(example, part, factor, size, rows):
     return lambda: tuple(map(fresh, example))
 
 
+def counted(module, make_arguments):
+    """Operations with floats that torch counts in a call, attention as two products; nothing is computed."""
+    mode = getattr(next(module.parameters()), "fake_mode", None) or FakeTensorMode(allow_non_fake_inputs=True)
+    counter = FlopCounterMode(display=False)
+    with mode, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
+        module(*make_arguments())
+    return counter.get_total_flops()
+
+
 PARTS = ("text_encoder", "text_encoder_2", "unet", "vae_encoder", "vae_decoder")
 
 
@@ -84,6 +99,8 @@ def test_the_estimate_for_a_tiny_model_is_what_it_holds(components, tiny, name, 
         arguments = resized(model.parts[part].example(), part, model.detected.multiple, size, rows)
         found = held(model.parts[part].module, arguments)
         assert activations(model.detected, Work(part, size, rows)) == pytest.approx(found, rel=BOUND)
+        found = counted(model.parts[part].module, arguments)
+        assert call_operations(model.detected, Work(part, size, rows)) == pytest.approx(found, rel=BOUND)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae_encoder", "vae_decoder", "text_encoder_2"])
@@ -152,6 +169,8 @@ def test_the_estimate_for_a_published_model_is_what_it_holds(name, part, size, r
         module = full(name, part)
     found = held(module, arguments_of(name, part, size, rows))
     assert activations(shipped(name), Work(part, size, rows)) == pytest.approx(found, rel=BOUND)
+    found = counted(module, arguments_of(name, part, size, rows))
+    assert call_operations(shipped(name), Work(part, size, rows)) == pytest.approx(found, rel=SMALL)
 
 
 def test_half_the_width_is_estimated_as_it_is():
@@ -187,6 +206,13 @@ def test_the_encoder_works_only_where_a_picture_is_encoded(start, tiny):
     assert work(replace(plan, stages=(encode,)), "vae_encoder").count == 1
     assert work(replace(plan, further={"hires": plan}), "vae_encoder").count == 1
     assert work(start(tiny("sd1-inpaint").folder)[JOB].plan, "vae_encoder").count == 1
+
+
+def test_a_job_reads_its_prompts_decodes_its_pictures_and_encodes_none(start, tiny):
+    plan = start(tiny("sd1").folder, size=(32, 16), batch=3)[JOB].plan
+    for part, rows in (("text_encoder", 2), ("vae_decoder", 3)):
+        assert operations(plan, part) == rows * call_operations(plan.detected, Work(part, (32, 16), 1))
+    assert operations(plan, "vae_encoder") == 0
 
 
 @pytest.mark.parametrize("name", ["sd1", "sdxl"])

@@ -7,6 +7,7 @@ import click
 
 from latentry_bench.commands import bench
 from latentry_bench.counting import LOAD, counted, is_counted
+from latentry_bench.estimating import timed
 from latentry_bench.preferring import preferred, preferring
 from latentry_sdk import (
     DeviceReport,
@@ -34,9 +35,11 @@ def choose_device(request: PlacementRequest, devices: Mapping[str, DeviceReport]
 
 
 @hookimpl(wrapper=True)
-def fit_memory(plan: Plan, optimizers: Mapping[str, OptimizerSpec]) -> Generator[None, Any, Any]:
-    """The fitted plan with the profile's optimizers, and with a note that says so."""
-    return preferring(plan, (yield), optimizers)
+def fit_memory(
+    plan: Plan, optimizers: Mapping[str, OptimizerSpec], devices: Mapping[str, DeviceReport]
+) -> Generator[None, Any, Any]:
+    """The fitted plan with the profile's optimizers, with a note that says so, and with the job's time."""
+    return timed(preferring(plan, (yield), optimizers) or plan, devices)
 
 
 @hookimpl(wrapper=True)

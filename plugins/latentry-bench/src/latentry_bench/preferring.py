@@ -4,9 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from latentry_bench.estimating import told as time_told
-from latentry_bench.machine import changed, signature
-from latentry_bench.profile import Entry, Profile, profile_path, read
+from latentry_bench.estimating import measured
+from latentry_bench.profile import Entry, Profile, of_this_machine
 from latentry_sdk import (
     Detected,
     DeviceReport,
@@ -16,9 +15,9 @@ from latentry_sdk import (
     PlacementRequest,
     Plan,
     Request,
-    UserError,
     parsed,
 )
+from latentry_sdk.words import time
 
 log = logging.getLogger("latentry.bench")
 
@@ -27,7 +26,7 @@ Optimizers = Mapping[str, OptimizerSpec]
 
 def preferred(request: PlacementRequest, devices: Mapping[str, DeviceReport]) -> Placement | None:
     """The device and type of the profile; None where it says nothing of this, or the user did."""
-    entry = None if request.wanted else _entry(_profile()[0], request.model, request.job)
+    entry = None if request.wanted else _entry(of_this_machine()[0], request.model, request.job)
     if entry is None or not _is_open(entry, request.job):
         return None
     report = devices.get(entry.device)
@@ -40,7 +39,7 @@ def preferred(request: PlacementRequest, devices: Mapping[str, DeviceReport]) ->
 
 def preferring(plan: Plan, fitted: Plan | None, optimizers: Optimizers) -> Plan | None:
     """The fitted plan with a note of what comes from the profile, and with its optimizers."""
-    profile, problem = _profile()
+    profile, problem = of_this_machine()
     if problem:
         log.warning("%s", problem)
         return _noted(fitted or plan, problem)
@@ -61,25 +60,21 @@ def preferring(plan: Plan, fitted: Plan | None, optimizers: Optimizers) -> Plan 
     if len(here) < len(result.placements):
         return _noted(result, f"by the machine's profile: {', '.join(here)} on {_words(entry)}")
     if not entry.optimizers:
-        return _noted(result, f"by the machine's profile: {_words(entry)}{time_told(entry, result)}")
+        return _going_by(entry, result, _words(entry))
     if why := _unfit(entry, result, optimizers):
         return _noted(result, f"by the machine's profile: {_words(entry)}; without its optimizers, as {why}")
     another = " (another picture)" if entry.approximate else ""
-    told = f"by the machine's profile: {_words(entry)}, {', '.join(entry.optimizers)}{another}"
-    return _noted(_optimized(result, entry.optimizers, optimizers), f"{told}{time_told(entry, result)}")
+    changed = _optimized(result, entry.optimizers, optimizers)
+    return _going_by(entry, changed, f"{_words(entry)}, {', '.join(entry.optimizers)}{another}")
 
 
-def _profile() -> tuple[Profile | None, str | None]:
-    """The profile if it is of this machine, or what is wrong with it."""
-    try:
-        profile = read(profile_path())
-    except UserError as exc:
-        return None, f"{exc}; it is not used"
-    if profile is None:
-        return None, None
-    if what := changed(profile.machine, signature()):
-        return None, f"the machine's profile is not used: {what}; run latentry bench --save, or --forget"
-    return profile, None
+def _going_by(entry: Entry, plan: Plan, words: str) -> Plan:
+    """The plan with a note of the entry, and with its time where the entry has measured such a job."""
+    seconds, told = measured(entry, plan), f"by the machine's profile: {words}"
+    if seconds is None:
+        return _noted(plan, told)
+    noted = _noted(plan, f"{told}; about {time(seconds)} a picture")
+    return replace(noted, seconds=seconds * plan.request.batch)
 
 
 def _entry(profile: Profile | None, model: Detected, job: Request) -> Entry | None:

@@ -5,16 +5,26 @@ is used where it is empty.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from math import log2
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_config_path
 
-from latentry_bench.machine import Signature
-from latentry_sdk import Count, Detected, InvalidRequest, Number, Options, UserError, parsed, write_whole
+from latentry_bench.machine import Signature, changed, signature
+from latentry_sdk import (
+    Count,
+    Detected,
+    Field,
+    InvalidRequest,
+    Number,
+    Options,
+    UserError,
+    parsed,
+    write_whole,
+)
 
 VARIABLE = "LATENTRY_PROFILE"
 NAME = "machine.json"
@@ -52,23 +62,58 @@ class Entry(Options):
         return (self.variant, self.parameters, self.side) == (variant, parameters, side)
 
 
+class Rate(Options):
+    """How fast a device was without optimizers: seconds of a step, and its operations with floats."""
+
+    device: str
+    dtype: str
+    detail: str = ""
+    operations: Annotated[Number, Field(gt=0)]
+    seconds: Annotated[Number, Field(gt=0)]
+
+    @property
+    def speed(self) -> float:
+        """Operations a second."""
+        return self.operations / self.seconds
+
+    def is_for(self, other: "Rate") -> bool:
+        """Whether it is of the same work in the same place."""
+        same = (other.device, other.dtype, other.operations)
+        return (self.device, self.dtype, self.operations) == same
+
+
 class Profile(Options):
-    """A machine, and what was fastest on it."""
+    """A machine, what was fastest on it, and how fast each device was."""
 
     version: Literal[1] = 1
     machine: Mapping[str, str | int]
     entries: tuple[Entry, ...] = ()
+    rates: tuple[Rate, ...] = ()
 
     def find(self, model: Detected, size: tuple[int, int]) -> Entry | None:
         """The entry for a model of this variant and number of values, and pictures of about this size."""
         wanted = key(model, size)
         return next((entry for entry in self.entries if entry.is_for(*wanted)), None)
 
-    def with_entry(self, entry: Entry, machine: Signature) -> "Profile":
-        """The profile with `entry` in the place of one for the same; of another machine, nothing is kept."""
-        kept = self.entries if dict(self.machine) == dict(machine) else ()
-        others = [old for old in kept if not old.is_for(entry.variant, entry.parameters, entry.side)]
-        return Profile(machine=machine, entries=(*others, entry))
+    def updated(self, machine: Signature, entry: Entry, rates: Sequence[Rate] = ()) -> "Profile":
+        """The profile with these in the place of others for the same; of another machine, nothing is kept."""
+        kept = self if dict(self.machine) == dict(machine) else Profile(machine=machine)
+        entries = [old for old in kept.entries if not old.is_for(entry.variant, entry.parameters, entry.side)]
+        others = [old for old in kept.rates if not any(map(old.is_for, rates))]
+        return Profile(machine=machine, entries=(*entries, entry), rates=(*others, *rates))
+
+
+def of_this_machine() -> tuple[Profile | None, str | None]:
+    """The profile if there is one and it is of this machine; else what is wrong with it, in words."""
+    try:
+        profile = read(profile_path())
+    except UserError as exc:
+        return None, f"{exc}; it is not used"
+    if profile is None:
+        return None, None
+    if what := changed(profile.machine, signature()):
+        return None, f"the machine's profile is not used: {what}; run latentry bench --save, or --forget"
+    return profile, None
 
 
 def key(model: Detected, size: tuple[int, int]) -> tuple[str, int, int]:

@@ -1,11 +1,12 @@
 """Put what was fastest into the machine's profile."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from latentry_bench.benching import Found
 from latentry_bench.machine import signature
-from latentry_bench.profile import Entry, Profile, key, profile_path, read, write
+from latentry_bench.profile import Entry, Profile, Rate, key, profile_path, read, write
 from latentry_bench.rows import Row
 from latentry_sdk import PLACED, Host, Request, UserError
 
@@ -20,8 +21,8 @@ def saved(host: Host, found: Found, won: Row, request: Request) -> Path:
         before = read(path)
     except UserError:
         before = None
-    entry = entry_of(host, found, won, request)
-    return write(path, (before or Profile(machine=machine)).with_entry(entry, machine))
+    entry, rates = entry_of(host, found, won, request), rates_of(host, found)
+    return write(path, (before or Profile(machine=machine)).updated(machine, entry, rates))
 
 
 def entry_of(host: Host, found: Found, won: Row, request: Request) -> Entry:
@@ -48,6 +49,21 @@ def entry_of(host: Host, found: Found, won: Row, request: Request) -> Entry:
         guided=request.guidance > 1,
         measured=date.today().isoformat(),
     )
+
+
+def rates_of(host: Host, found: Found) -> Sequence[Rate]:
+    """How fast each device was in each type, where the work of a step was counted."""
+    return [
+        Rate(
+            device=row.candidate.device,
+            dtype=row.candidate.dtype,
+            detail=host.devices()[row.candidate.device].detail,
+            operations=row.work.flops,
+            seconds=row.step.median,
+        )
+        for row in found.rows
+        if row.status == "measured" and row.work and row.work.flops and row.step and not row.optimized
+    ]
 
 
 def harmless(host: Host) -> set[str]:

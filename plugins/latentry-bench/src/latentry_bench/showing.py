@@ -10,8 +10,8 @@ from latentry_bench.benching import Asked, Found
 from latentry_bench.machine import changed, signature
 from latentry_bench.profile import Profile
 from latentry_bench.rows import Row
-from latentry_bench.words import time
 from latentry_sdk.command_lines import show_json, show_table
+from latentry_sdk.words import time
 
 SCHEMA = 1
 HEAD = (

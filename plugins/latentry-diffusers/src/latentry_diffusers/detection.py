@@ -1,6 +1,7 @@
 """Recognise a folder of a diffusers pipeline by its headers and configuration, and refuse an unsafe one."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from latentry_diffusers.abilities import ability
@@ -46,7 +47,7 @@ def is_stable_diffusion(named: str) -> bool:
 def described(header: ModelHeader, named: str) -> Detected:
     """The folder's size, and its parameters: all of its models are one component."""
     configs: Mapping[str, Mapping[str, Any]] = {part: header.config(part) for part in models(header)}
-    total = sum(header.parameters(part) for part in configs)
+    total = sum(prod(tensor.shape) for part in configs for tensor in header.tensors(part).values())
     size, unit = native_size(named, configs), multiple(configs)
     if not all(SHORTEST <= length <= LONGEST for length in (*size, unit)):
         raise ValueError("the size of its pictures")

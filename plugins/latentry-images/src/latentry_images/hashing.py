@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -22,11 +23,19 @@ def model_hash(header: ModelHeader, cache: Path) -> str:
     """The sha256 of a model: of the file itself, or, for a folder, of what `sha256sum` says of its files.
 
     That is a line `<sha256>  <path within the folder>` for each of `model_files`, in the order of their
-    paths. The hash of each file is kept below `cache` until the file's size or modification time changes.
+    paths. The hash of each file is kept below `cache` until the file's size or modification time changes,
+    and that of the model in this process until one of its files does.
     """
+    parts = tuple(name for name, about in header.index.items() if isinstance(about, list))
+    return _known(header.path, parts, header.signature(), cache)
+
+
+@lru_cache(maxsize=64)
+def _known(path: Path, parts: Sequence[str], _signature: Hashable, cache: Path) -> str:
+    header = ModelHeader(path, {part: [] for part in parts})
     if not header.is_folder:
-        return file_hash(header.path, cache)
-    files = {file.relative_to(header.path).as_posix(): file for file in model_files(header)}
+        return file_hash(path, cache)
+    files = {file.relative_to(path).as_posix(): file for file in model_files(header)}
     lines = [f"{file_hash(files[name], cache)}  {name}\n" for name in sorted(files)]
     return sha256("".join(lines).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -86,8 +87,9 @@ def clean(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")
 
 
+@cache
 def host_version() -> str:
-    """The version of the installed host."""
+    """The version of the installed host, which is looked up once."""
     try:
         return version("latentry")
     except PackageNotFoundError:

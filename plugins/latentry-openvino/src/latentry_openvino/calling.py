@@ -29,10 +29,10 @@ class CompiledModel:
         """The outputs, which are copies; the inputs are read where they lie if their type allows it."""
         import torch
 
-        given = [
+        given = tuple(
             as_numpy(array).astype(port.element_type.to_dtype(), copy=False)
             for array, port in zip(arrays, self._compiled.inputs, strict=True)
-        ]
+        )
         with self._lock:
             results = self._request.infer(given, share_inputs=True)
             return [torch.from_numpy(results[port]) for port in self._compiled.outputs]

@@ -30,6 +30,7 @@ from latentry_stable_diffusion.denoising import DenoiseOptions, check_second_gui
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load
 from latentry_stable_diffusion.noise import noise
+from latentry_stable_diffusion.operations import operations
 from latentry_stable_diffusion.pictures import decode, encode_image
 
 NAME = "stable-diffusion"
@@ -41,7 +42,10 @@ def register_models() -> tuple[ModelFamily, ...]:
     """One family: its variants differ in configuration only."""
     roles = {role: f"{NAME}.{role}" for role in ROLES}
     text = "Stable Diffusion 1, 2, XL and XL refiner"
-    return (ModelFamily(NAME, detect, load, roles, work=work, activations=activations, description=text),)
+    family = ModelFamily(
+        NAME, detect, load, roles, work=work, activations=activations, operations=operations, description=text
+    )
+    return (family,)
 
 
 @hookimpl

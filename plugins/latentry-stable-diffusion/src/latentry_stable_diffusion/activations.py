@@ -29,8 +29,13 @@ def work(plan: Plan, part: str) -> Work:
     if part == "unet":
         given = [each for each in plan.options.values() if isinstance(each, DenoiseOptions)]
         at_once = max((each.at_once for each in given), default=1)
-        rows = min(at_once, plan.request.batch) * (2 if plan.request.guidance > 1 else 1)
+        rows = min(at_once, plan.request.batch) * guided_rows(plan)
     return Work(part, plan.size, 0 if part == "vae_encoder" and not _encodes(plan) else rows)
+
+
+def guided_rows(plan: Plan) -> int:
+    """Rows that an image has in a call of the UNet: with guidance, one more for what is not wanted."""
+    return 2 if plan.request.guidance > 1 else 1
 
 
 def _encodes(plan: Plan) -> bool:

@@ -103,7 +103,12 @@ def register_tasks() -> Sequence[TaskSpec]:
 @hookimpl
 def register_models() -> Sequence[ModelFamily]:
     """The painter's family."""
-    return [ModelFamily("toy", painter.detect, painter.load, ROLES, kind="toy")]
+    return [
+        ModelFamily(
+            "toy", painter.detect, painter.load, ROLES, kind="toy", operations=painter.operations,
+            description="Five patterns and their exact denoiser",
+        )
+    ]  # fmt: skip
 
 
 @hookimpl

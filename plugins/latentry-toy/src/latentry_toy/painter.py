@@ -7,7 +7,8 @@ from hashlib import sha256
 from math import inf
 from pathlib import Path
 
-from latentry_sdk import Component, Denoise, Detected, InvalidModel, ModelHeader, ModelRange
+from latentry_sdk import Component, Denoise, Detected, InvalidModel, ModelHeader, ModelRange, Plan
+from latentry_sdk.evaluations import evaluations
 from latentry_toy.grid import SIDE, Grid
 
 MODEL = Path(__file__).parent / "model"
@@ -84,6 +85,11 @@ def _spread(header: ModelHeader) -> float:
     if not isinstance(spread, float) or not 0 < spread < inf:
         raise InvalidModel(f"{header.path.name}: its spread is no positive number")
     return spread
+
+
+def operations(plan: Plan, _part: str) -> int:
+    """Five for each value of a picture whenever the sampler asks for it, as `gaussian_denoiser` has them."""
+    return 5 * SIDE * SIDE * plan.request.batch * evaluations(plan)
 
 
 def load(_header: ModelHeader, _detected: Detected) -> Mapping[str, Component]:

@@ -203,7 +203,8 @@ def test_static_sizes_are_compiled_one_by_one_from_one_conversion(
         with torch.no_grad():
             assert error(placed(*given), part.component.module(*given)) < CLOSE
     assert len(placed._engines) == 2
-    assert not any(port.partial_shape.is_dynamic for port in placed._engines[0]._compiled.inputs)
+    compiled = placed._engines[0]._request.get_compiled_model()
+    assert not any(port.partial_shape.is_dynamic for port in compiled.inputs)
 
 
 def test_a_conversion_is_made_and_tested_for_static_sizes_too(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_a_conversion_is_made_and_tested_for_static_sizes_too(tmp_path: Path) ->
 def test_streams_threads_and_the_hint_are_what_openvino_then_has(tmp_path: Path) -> None:
     options = CpuOptions(cache=tmp_path, threads=2, streams=2, hint="throughput")
     placed = open_openvino(options).place(component(torch.nn.ReLU(), torch.ones(1, 3)), None)
-    compiled = placed._engines[0]._compiled
+    compiled = placed._engines[0]._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
     assert compiled.get_property("NUM_STREAMS") == 2
     assert str(compiled.get_property("PERFORMANCE_HINT")).endswith("THROUGHPUT")

@@ -7,11 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latentry_sdk import CONDITIONING, DENOISE, LATENTS, InvalidModel, read_header
-from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion import denoising
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.file_models import open_file
 from latentry_stable_diffusion.pictures import decode
 from latentry_stable_diffusion.prompts import encode_prompt
+
+denoise = denoising.stage("denoise").run
 
 WEIGHTS = {
     "unet": "unet/diffusion_pytorch_model.safetensors",

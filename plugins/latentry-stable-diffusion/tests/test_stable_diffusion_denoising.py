@@ -16,10 +16,12 @@ from latentry_sdk import (
     Span,
     TimedPrompt,
 )
-from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion import denoising
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.noise import BrownianNoise, noise
 from latentry_stable_diffusion.prompts import encode_prompt
+
+denoise = denoising.stage("denoise").run
 
 ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0}
 

@@ -7,11 +7,13 @@ import torch
 
 from latentry_sdk import DENOISE, JOB, PLACED, UNGUIDED, InvalidRequest
 from latentry_sdk.guidance import GUIDED_STEPS, Row, add_guide, add_row
+from latentry_stable_diffusion import denoising
 from latentry_stable_diffusion.conditioning import Conditioning
 from latentry_stable_diffusion.conditions import within
-from latentry_stable_diffusion.denoising import denoise
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.prompts import encode_prompt
+
+denoise = denoising.stage("denoise").run
 
 ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0}
 X = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -18,12 +18,13 @@ from latentry_sdk import (
     InvalidModel,
     sigma_at,
 )
-from latentry_stable_diffusion import register_stages
-from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion import denoising, register_stages
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.noise import noise
 from latentry_stable_diffusion.pictures import decode, encode_image
 from latentry_stable_diffusion.prompts import encode_prompt
+
+denoise = denoising.stage("denoise").run
 
 
 def picture(mode, size):

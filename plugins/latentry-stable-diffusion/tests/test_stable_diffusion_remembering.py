@@ -1,6 +1,7 @@
 """What a UNet makes of timesteps, of SDXL's sizes and of prompts is computed once a job."""
 
 from collections import Counter
+from copy import deepcopy
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from latentry_sdk import DENOISE, JOB, PLACED
 from latentry_sdk.testing.fingerprints import changes, fingerprint
 from latentry_sdk.torch_placed import TorchModule
-from latentry_stable_diffusion.denoising import denoise
+from latentry_stable_diffusion import denoising
 from latentry_stable_diffusion.embedding import EmbeddingCache
 from latentry_stable_diffusion.prompts import encode_prompt
 from latentry_stable_diffusion.remembering import (
@@ -21,6 +22,8 @@ from latentry_stable_diffusion.remembering import (
     remembering_last,
     text_layers,
 )
+
+denoise = denoising.stage("denoise").run
 
 ASKED = {"prompt": "a cat", "negative": "a dog", "guidance": 5.0, "size": (16, 16), "seeds": (1, 2)}
 SIGMAS = (10.0, 5.0, 10.0, 1.0, 5.0)
@@ -174,7 +177,7 @@ def test_of_texts_the_last_is_kept_and_told_apart_by_value_and_type():
 
 
 def test_cross_attention_that_norms_its_text_is_left_alone(tiny, start):
-    unet = start(tiny("sd1").folder, **ASKED)[PLACED]["unet"].module
+    unet = deepcopy(start(tiny("sd1").folder, **ASKED)[PLACED]["unet"].module)  # others use it as it is
     attention = next(part for part in unet.modules() if getattr(part, "is_cross_attention", False))
     before = len([*text_layers(unet)])
     attention.norm_cross = torch.nn.LayerNorm(32)

@@ -5,8 +5,6 @@ from typing import Any
 import click
 
 from latentry_sdk import (
-    CONDITIONING,
-    DENOISE,
     IMAGES,
     JOB,
     KNOWN,
@@ -16,17 +14,15 @@ from latentry_sdk import (
     NOISE,
     PLACED,
     SEEDS,
-    SIGMAS,
     SIZE,
     SOURCE,
     ModelFamily,
     StageSpec,
     hookimpl,
 )
-from latentry_stable_diffusion import prompts
+from latentry_stable_diffusion import denoising, prompts
 from latentry_stable_diffusion.activations import activations, work
 from latentry_stable_diffusion.commands import quantize
-from latentry_stable_diffusion.denoising import DenoiseOptions, check_second_guidance, denoise
 from latentry_stable_diffusion.detection import detect
 from latentry_stable_diffusion.loading import load
 from latentry_stable_diffusion.noise import noise
@@ -74,15 +70,7 @@ def register_stages() -> tuple[StageSpec, ...]:
             gives=(NOISE,),
             description="One noise generator an image, on the CPU",
         ),
-        StageSpec(
-            f"{NAME}.denoise",
-            denoise,
-            needs=(JOB, PLACED, CONDITIONING, SIZE, SIGMAS),
-            gives=(DENOISE,),
-            options=DenoiseOptions,
-            further=check_second_guidance,
-            description="The UNet with guidance, as a denoiser",
-        ),
+        denoising.stage(f"{NAME}.denoise"),
         StageSpec(
             f"{NAME}.decode",
             decode,

@@ -10,7 +10,7 @@ from latentry_stable_diffusion.architectures import ARCHITECTURES
 from latentry_stable_diffusion.conditioning import Conditioning, Embedding
 from latentry_stable_diffusion.details import Details
 from latentry_stable_diffusion.equations import FIRST
-from latentry_stable_diffusion.pictures import encode
+from latentry_stable_diffusion.grey import GreyPictures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,9 +49,9 @@ Timed = tuple[tuple[int, Inputs], ...]
 """(the last step, its inputs), in order."""
 
 
-def conditions(state: State, *, both: bool) -> Sequence[Timed]:
+def conditions(state: State, greys: GreyPictures, *, both: bool) -> Sequence[Timed]:
     """The inputs of each image, or of one that stands for all; `both` adds the row for `guidance_2`."""
-    extra, guided = _extra_channels(state), state.get(GUIDED_STEPS)
+    extra, guided = _extra_channels(state, greys), state.get(GUIDED_STEPS)
     further = [row.name for row in state.get(ROWS) or ()]
     return [
         tuple(
@@ -100,7 +100,7 @@ def _inputs(
     return Inputs((text, torch.cat([row.pooled for row in texts]).to(home), sizes), tuple(rows), extra)
 
 
-def _extra_channels(state: State) -> "Tensor | None":
+def _extra_channels(state: State, greys: GreyPictures) -> "Tensor | None":
     """A 9-channel UNet's mask, hard, and masked latents; all of a grey picture where there is no mask."""
     import torch
 
@@ -111,6 +111,5 @@ def _extra_channels(state: State) -> "Tensor | None":
     if MASK_LATENTS in state:
         mask, masked = state[MASK_LATENTS], state[MASKED_LATENTS]
         return torch.cat([(mask >= 0.5).to(masked), masked], dim=1).to(home)
-    width, height = state[SIZE]
-    grey = encode(torch.zeros(1, 3, height, width), state[PLACED]["vae_encoder"], details).to(home)
+    grey = greys.latents(state).to(home)
     return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1)

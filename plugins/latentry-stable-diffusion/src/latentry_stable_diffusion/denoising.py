@@ -1,12 +1,15 @@
 """The role denoise: UNet, parameterisation and classifier-free guidance as `denoise(x, sigma) -> x0`."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from latentry_sdk import (
+    CONDITIONING,
     DENOISE,
     JOB,
     PLACED,
     SIGMAS,
+    SIZE,
     UNGUIDED,
     Count,
     Denoise,
@@ -15,6 +18,7 @@ from latentry_sdk import (
     Number,
     Options,
     Plan,
+    StageSpec,
     State,
 )
 from latentry_sdk.further import Planned
@@ -26,6 +30,8 @@ from latentry_stable_diffusion.remembering import remember_embeddings
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from latentry_stable_diffusion.grey import GreyPictures
 
 
 class DenoiseOptions(Options):
@@ -51,7 +57,27 @@ def check_second_guidance(plan: Plan, _planned: Planned) -> None:
         raise InvalidRequest("guidance_2 needs a model with two text encoders, and guidance above 1")
 
 
-def denoise(state: State) -> State:
+def stage(name: str) -> StageSpec:
+    """The stage `name`, with grey pictures of its own."""
+
+    @cache
+    def greys() -> "GreyPictures":
+        from latentry_stable_diffusion.grey import GreyPictures
+
+        return GreyPictures()
+
+    return StageSpec(
+        name,
+        lambda state: denoise(state, greys()),
+        needs=(JOB, PLACED, CONDITIONING, SIZE, SIGMAS),
+        gives=(DENOISE,),
+        options=DenoiseOptions,
+        further=check_second_guidance,
+        description="The UNet with guidance, as a denoiser",
+    )
+
+
+def denoise(state: State, greys: "GreyPictures") -> State:
     """The denoiser for the job's prompts, at its size; stages before it may change its guidance.
 
     What they can put is in `latentry_sdk.guidance`.
@@ -70,7 +96,7 @@ def denoise(state: State) -> State:
         job.warn("at zero terminal SNR a model should predict the velocity, and this one predicts the noise")
     denoiser = Denoiser(
         state[PLACED]["unet"],
-        conditions(state, both=both),
+        conditions(state, greys, both=both),
         state[SIGMAS],
         levels,
         CLEAN[details.prediction],

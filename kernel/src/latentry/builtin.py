@@ -102,10 +102,9 @@ class Builtin:
     @hookimpl
     def list_models(self) -> Sequence[specs.ModelEntry]:
         """What lies in the models folder."""
-        found = sorted(self._models.iterdir()) if self._models.is_dir() else []
-        named = [(path.name, path) for path in found if (path / "model_index.json").is_file()]
-        named += [(path.stem, path) for path in found if path.suffix == ".safetensors"]
-        return [specs.ModelEntry(name, path) for name, path in named]
+        indices, files = self._models.glob("*/model_index.json"), self._models.glob("*.safetensors")
+        folders = [specs.ModelEntry(index.parent.name, index.parent) for index in sorted(indices)]
+        return folders + [specs.ModelEntry(file.stem, file) for file in sorted(files)]
 
     @hookimpl(trylast=True)
     def choose_device(self, request: PlacementRequest, devices: Reports) -> Placement | None:

@@ -10,11 +10,11 @@ from latentry import specs
 from latentry.errors import OutOfMemory, PluginError, blamed
 from latentry.events import ModelLoaded, StageStarted, Started, Stepped
 from latentry.job import Job
-from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE, UNGUIDED
+from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SIGMAS, UNGUIDED, first
 from latentry.request import Result
 from latentry.residents import Residents
 from latentry.state import Key, State
-from latentry.types import Array
+from latentry.types import Array, Device
 
 RESIDENTS = Key[Residents]("residents")
 """The executor's open devices and models: the host's own matter."""
@@ -42,11 +42,12 @@ def run(job: Job, hook: Any, residents: Residents) -> Result:
 def _attempt(job: Job, hook: Any, residents: Residents) -> Result:
     plan, timings = job.plan, dict[str, float]()
     with blamed("cleaning up after a job"), job.undos, ExitStack() as contexts:
+        devices = dict[str, Device]()
         for name in sorted({place.device for place in plan.placements.values()}):
             with blamed(f"device {name!r}"):
-                contexts.enter_context(residents.device(name, plan).activate())
-        state = State().put(JOB, job).put(RESIDENTS, residents)
-        state = state.put(SIZE, plan.size).put(SEEDS, plan.seeds).put(SIGMAS, plan.sigmas)
+                devices[name] = residents.device(name, plan)
+                contexts.enter_context(devices[name].activate())
+        state = first(job, devices).put(RESIDENTS, residents)
         for stage in plan.stages:
             job.check_cancelled()
             job.notify(StageStarted(job.id, stage.name))

@@ -24,7 +24,6 @@ from latentry.types import DeviceReport
 
 log = logging.getLogger("latentry")
 Notify = Callable[[events.Event], None]
-OnEvent = Notify | None
 
 
 class Host(AbstractContextManager["Host"]):
@@ -52,7 +51,7 @@ class Host(AbstractContextManager["Host"]):
         """Resolve and check everything; raises `UserError` with what to change."""
         return self._planner.plan(request)
 
-    def run(self, request: Request, *, on_event: OnEvent = None, cancel: Event | None = None) -> Result:
+    def run(self, request: Request, *, on_event: Notify | None = None, cancel: Event | None = None) -> Result:
         """Plan the request and run it to its result. Setting `cancel` stops it with `Cancelled`."""
         plan = self.plan(request)
         job = Job(os.urandom(16).hex(), plan, self._notifier(on_event), _cancel=cancel or Event())
@@ -105,7 +104,7 @@ class Host(AbstractContextManager["Host"]):
         self.store.put(replace(record, status="failed", error=one_line(exc)))
         return job.notify(events.Failed(job.id, one_line(exc)))
 
-    def _notifier(self, on_event: OnEvent) -> Notify:
+    def _notifier(self, on_event: Notify | None) -> Notify:
         listeners = [impl.function for impl in self.hook.on_event.get_hookimpls()]
 
         def notify(event: events.Event) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from latentry.job import Job
 from latentry.request import Artifact
-from latentry.state import Key
-from latentry.types import Denoise, Noise, Placed
+from latentry.state import Key, State
+from latentry.types import Denoise, Device, Noise, Placed
 
 JOB = Key[Job]("job")
 """The running job. There from the start."""
@@ -19,6 +19,9 @@ SEEDS = Key[tuple[int, ...]]("seeds")
 
 SIGMAS = Key[tuple[float, ...]]("sigmas")
 """The noise levels to sample over, decreasing to 0. There from the start; image to image cuts it short."""
+
+DEVICES = Key[Mapping[str, Device]]("devices")
+"""The devices of the job's placements, open, by name. There from the start."""
 
 PLACED = Key[Mapping[str, Placed]]("placed")
 """The model's components on their devices, by name."""
@@ -37,3 +40,12 @@ UNGUIDED = Key[Denoise[Any]]("unguided")
 
 ARTIFACTS = Key[Sequence[Artifact]]("artifacts")
 """What the job gives back."""
+
+FIRST = frozenset({JOB.name, DEVICES.name, SIZE.name, SEEDS.name, SIGMAS.name})
+"""The names of what is there from the start."""
+
+
+def first(job: Job, devices: Mapping[str, Device]) -> State:
+    """The state that a job begins with."""
+    state = State().put(JOB, job).put(DEVICES, devices).put(SIZE, job.plan.size)
+    return state.put(SEEDS, job.plan.seeds).put(SIGMAS, job.plan.sigmas)

@@ -13,7 +13,7 @@ from latentry import specs
 from latentry.config import Config
 from latentry.errors import InvalidRequest, PluginError, UnknownName, UserError, blamed, check_known
 from latentry.header import ModelHeader, read_header
-from latentry.keys import JOB, SEEDS, SIGMAS, SIZE
+from latentry.keys import FIRST
 from latentry.placement import Placer
 from latentry.plan import Parsed, Plan, owner
 from latentry.registry import Registry
@@ -94,7 +94,7 @@ class Planner:
     def _stages(self, task: specs.TaskSpec, family: specs.ModelFamily) -> tuple[specs.StageSpec, ...]:
         absent = {name for name in task.stages if name[-1] == "?" and name[:-1] not in self.registry.stages}
         stages = tuple(self._stage(name, task, family) for name in task.stages if name not in absent)
-        given = {JOB.name, SIZE.name, SEEDS.name, SIGMAS.name}  # there from the start
+        given = {*FIRST}
         for stage in stages:
             if missing := [key.name for key in stage.needs if key.name not in given]:
                 raise PluginError(f"task {task.name!r}: nothing before {stage.name!r} gives {missing[0]!r}")

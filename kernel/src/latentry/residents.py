@@ -36,11 +36,9 @@ class Residents:
 
     def placed(self, plan: Plan, loaded: Callable[[], None]) -> Mapping[str, Placed]:
         """The plan's components on their devices; calls `loaded` if weights had to be read."""
-        key = plan.model_key()
-        if key != self._model_key:
+        if (key := plan.model_key()) != self._model_key:
             self._unload()
-            self._components = _load(plan)
-            self._model_key = key
+            self._components, self._model_key = _load(plan), key
             loaded()
         if plan.placement_key() != self._placement_key:
             self.unplace()

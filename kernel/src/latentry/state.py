@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 from latentry.errors import PluginError
 
@@ -34,8 +34,7 @@ class State:
     def __getitem__(self, key: Key[T]) -> T:
         if key.name not in self._entries:
             raise PluginError(f"no stage gave {key.name!r}", fix="declare it in the stage's `needs`")
-        value: T = self._entries[key.name]
-        return value
+        return cast("T", self._entries[key.name])
 
     @overload
     def get(self, key: Key[T]) -> T | None: ...
@@ -43,8 +42,7 @@ class State:
     def get(self, key: Key[T], default: D) -> T | D: ...
     def get(self, key: Key[T], default: D | None = None) -> T | D | None:
         """The value of `key`, or `default` where no stage gave it."""
-        value: T | D | None = self._entries.get(key.name, default)
-        return value
+        return cast("T | D | None", self._entries.get(key.name, default))
 
     def __contains__(self, key: Key[Any]) -> bool:
         return key.name in self._entries

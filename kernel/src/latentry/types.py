@@ -169,7 +169,7 @@ class Device(Protocol):
         """The context in which a job's stages run: threads, streams, autograd modes."""
 
     def memory(self) -> Memory:
-        """What is free now, in bytes."""
+        """What is free now, in bytes. Another thread than the job's may ask, while the job runs."""
 
     def close(self) -> None:
         """Give back what `open` took."""

@@ -88,6 +88,20 @@ def test_a_job_fits_into_less_memory_and_gives_the_same_picture(
     assert result.artifacts[0].open().tobytes() == plain.artifacts[0].open().tobytes()
 
 
+@pytest.mark.parametrize("part", ["text_encoder", "unet", "vae_decoder"])
+def test_one_component_that_comes_whole_is_on_the_device_for_its_own_stage_alone(
+    opened: Open, plain: Result, part: str
+) -> None:
+    host = opened(FakeAccelerator(bytes=10**9))
+    Ledger().restart()
+    result = host.run(PICTURE.model_copy(update={"optimizers": (f"{part}=model-offload",)}))
+    assert result.applied["memory"]["fake"] == pytest.approx(Ledger().peak, rel=0.05)
+    assert result.artifacts[0].open().tobytes() == plain.artifacts[0].open().tobytes()
+    before = Ledger().now
+    host.run(PICTURE)
+    assert Ledger().now > before + 10**5, "what was home is there now"
+
+
 def test_a_device_that_has_less_than_it_says_is_overcome_rung_by_rung(opened: Open, plain: Result) -> None:
     result = opened(Boasting(bytes=68 * MEGABYTE)).run(PICTURE)
     notes = result.applied["notes"]

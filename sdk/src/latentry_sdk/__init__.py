@@ -20,7 +20,19 @@ from latentry.header import ModelHeader, read_config, read_header
 from latentry.hooks import hookimpl
 from latentry.host import Host
 from latentry.job import Job
-from latentry.keys import ARTIFACTS, DENOISE, JOB, LATENTS, NOISE, PLACED, SEEDS, SIGMAS, SIZE, UNGUIDED
+from latentry.keys import (
+    ARTIFACTS,
+    DENOISE,
+    DEVICES,
+    JOB,
+    LATENTS,
+    NOISE,
+    PLACED,
+    SEEDS,
+    SIGMAS,
+    SIZE,
+    UNGUIDED,
+)
 from latentry.plan import Plan
 from latentry.request import (
     MAX_SEED,
@@ -86,6 +98,7 @@ __all__ = [
     "ARTIFACTS",
     "CONDITIONING",
     "DENOISE",
+    "DEVICES",
     "IMAGES",
     "INPUTS",
     "JOB",

@@ -14,6 +14,12 @@ class MemoryOptions(Options):
     reserve: Number = Field(
         0.1, ge=0, lt=1, description="Share of a device's free memory that plans leave alone, for workspaces"
     )
+    every: Number = Field(
+        0.1, ge=0, le=60, description="Seconds between two looks at the memory while a job runs; 0 is never"
+    )
+    floor: Number = Field(
+        0.01, ge=0, lt=1, description="Share of the machine's memory: a job ends before less than it is left"
+    )
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,14 @@ class Budget:
     is_host: bool = False
 
 
+def options_of(plan: Plan) -> MemoryOptions:
+    """What the configuration says."""
+    return parsed(MemoryOptions, plan.config.options.get(OWNER, {}), where=f"[options.{OWNER}]: ")
+
+
 def budget_of(plan: Plan, report: DeviceReport) -> Budget:
     """The budget for a device: what is free now, and at most all of it, each less the reserve."""
-    given = plan.config.options.get(OWNER, {})
-    reserve = parsed(MemoryOptions, given, where=f"[options.{OWNER}]: ").reserve
+    reserve = options_of(plan).reserve
     total, free = report.memory.total, report.memory.free
     if total is None:
         return Budget(None, None)

@@ -1,11 +1,11 @@
 """Offloading: weights rest on the host or on disk, and come to the device when they are needed."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 
 from latentry_offload import estimates
-from latentry_offload.applying import ByBlocks, Whole
-from latentry_sdk import Count, Field, OptimizerSpec, Options, hookimpl
+from latentry_offload.applying import ByBlocks, Whole, send_home
+from latentry_sdk import JOB, Count, Field, OptimizerSpec, Options, StageSpec, State, hookimpl
 
 ANY = frozenset({"*"})
 MOST_BYTES = 1 << 50
@@ -52,3 +52,11 @@ def register_optimizers() -> Sequence[OptimizerSpec]:
             description="Blocks rest on disk: the host's memory is spared too",
         ),
     ]  # fmt: skip
+
+
+@hookimpl(wrapper=True)
+def run_stage(stage: StageSpec, state: State) -> Generator[None, State, State]:  # noqa: ARG001
+    """After each stage, components that came whole are on the host again."""
+    after = yield
+    send_home(state[JOB].plan.optimizers)
+    return after

@@ -1,15 +1,19 @@
 """Apply offloading to components: give each a module that has its weights brought, and take it away again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from latentry_sdk import Component, Device, InvalidRequest, Undo
+from latentry_sdk import Component, Device, InvalidRequest, OptimizerSpec, Undo
 
 
 @dataclass
 class Whole:
-    """Components that take turns on each device: one that is called sends home the one before."""
+    """Components that take turns on each device: one that is called sends home the one before.
+
+    The last one goes home with the stage that called it.
+    """
 
     _turns: "WeakKeyDictionary[Device, Any]" = field(default_factory=WeakKeyDictionary)
 
@@ -19,6 +23,19 @@ class Whole:
 
         keeper = WholeKeeper(component.module, self._turns.setdefault(device, Turns()))
         return _managed(component, keeper)
+
+    def rest(self) -> None:
+        """Send home whatever is on a device."""
+        for turns in self._turns.values():
+            turns.leave()
+
+
+def send_home(optimizers: Iterable[OptimizerSpec]) -> None:
+    """Have components that come whole rest, of a plan with these optimizers."""
+    for spec in optimizers:
+        owner = getattr(spec.apply, "__self__", None)
+        if isinstance(owner, Whole):
+            owner.rest()
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ class Turns:
 
     def leave(self, weights: Weights | None = None) -> None:
         """Send back these, or whichever are there."""
-        if self._there is not None and weights in (None, self._there):
-            self._there.leave()
-            self._there = None
+        with self.lock:
+            if self._there is not None and weights in (None, self._there):
+                self._there.leave()
+                self._there = None
 
 
 class WholeKeeper:
@@ -54,7 +55,7 @@ class WholeKeeper:
 
     @contextmanager
     def calling(self) -> "Iterator[torch.nn.Module]":
-        """It is the module's turn, and stays so afterwards, until another's."""
+        """It is the module's turn, and stays so afterwards, until another's, or the end of the stage."""
         with self._turns.lock:
             if self._weights is not None:
                 self._turns.take(self._weights, self._home)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 import latentry_cli as cli
 from latentry import Config, Host, Request, UserError
-from latentry_sdk.evaluations import evaluations
+from latentry_sdk.evaluations import MOST, evaluations
 
 STEPS = 5
 MACHINE = """
@@ -60,6 +61,16 @@ def test_every_sampler_asks_as_often_as_was_said(host: Host) -> None:
     said, found = wrong.pop("dpm_adaptive")
     assert 0 < said < found, "it takes as many steps as its tolerance wants"
     assert wrong == {}
+
+
+def test_a_sampler_that_asks_for_ever_is_counted_to_a_limit(host: Host) -> None:
+    def endless(denoise: Any, x: Any, sigmas: Any, *, on_step: Any) -> Any:
+        while True:
+            x = denoise(x, sigmas[0])
+
+    plan = host.plan(request())
+    sampler = replace(plan.sampler, sample=endless)
+    assert evaluations(replace(plan, sampler=sampler)) == MOST
 
 
 def test_a_picture_to_start_from_leaves_the_steps_of_its_strength(host: Host) -> None:

@@ -1,5 +1,6 @@
 """Count how often a job asks its model, without the model."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from latentry.errors import blamed
@@ -10,19 +11,28 @@ STRENGTH = "strength"
 """The option of a task that begins with a picture: the share of the steps that it runs."""
 
 
+MOST = 20_000
+"""Calls after which counting ends: 1000 steps have a few thousand."""
+
+
 def evaluations(plan: Plan) -> int:
     """Calls of the denoiser while the plan's sampler goes through its levels, which it does on a number.
 
     Of a sampler that chooses its own steps the fewest are counted, as the clean picture is 0 wherever it is
-    asked for. A task that has a plan of its own beside this one keeps its strength for that.
+    asked for, and no more than `MOST`. A task that has a plan of its own beside this one keeps its strength
+    for that.
     """
     asked, sampler, sigmas = _Asked(), plan.sampler, levels_left(plan.sigmas, _strength(plan))
     given = dict(plan.options_for(sampler))
     given |= {"noise": lambda _now, _nxt: 0.0} if sampler.stochastic else {}
     given |= {"unguided": asked.unguided} if sampler.unguided else {}
-    with blamed(f"sampler {sampler.name!r}"):
+    with blamed(f"sampler {sampler.name!r}"), suppress(_Enough):
         sampler.sample(asked.denoise, sigmas[0], sigmas, on_step=lambda *_step: None, **given)
     return asked.calls
+
+
+class _Enough(Exception):
+    """Ends a sampler that asks on and on."""
 
 
 @dataclass
@@ -33,11 +43,16 @@ class _Asked:
     last: tuple[float, float] | None = None
 
     def denoise(self, x: float, sigma: float) -> float:
-        self.calls, self.last = self.calls + 1, (x, sigma)
-        return 0.0
+        self.last = x, sigma
+        return self._counted()
 
     def unguided(self, x: float, sigma: float) -> float:
-        self.calls += self.last != (x, sigma)
+        return 0.0 if self.last == (x, sigma) else self._counted()
+
+    def _counted(self) -> float:
+        if self.calls >= MOST:
+            raise _Enough
+        self.calls += 1
         return 0.0
 
 

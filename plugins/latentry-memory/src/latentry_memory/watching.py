@@ -76,7 +76,7 @@ def watch_of(state: State) -> Watch:
     found = state.get(WATCH)
     if found is None:
         job = state[JOB]
-        found = Watch(state[DEVICES], options_of(job.plan))
+        found = Watch(state.get(DEVICES) or {}, options_of(job.plan))
         job.undos.callback(found.stop)
         found.start()
     found.check()

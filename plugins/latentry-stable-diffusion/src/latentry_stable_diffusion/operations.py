@@ -24,12 +24,9 @@ EMBEDDING = 4
 def operations(plan: Plan, part: str) -> int:
     """Of all calls of a component in a job: prompts of one chunk are read, and one picture, if any."""
     asked, guided, batch = work(plan, part), guided_rows(plan), plan.request.batch
-    rows = {
-        "unet": batch * guided * (evaluations(plan) if part == "unet" else 0),
-        "vae_decoder": batch,
-        "vae_encoder": asked.count,
-    }
-    return call_operations(plan.detected, replace(asked, count=rows.get(part, guided)))
+    rows = {"unet": batch * guided, "vae_decoder": batch, "vae_encoder": asked.count}.get(part, guided)
+    calls = evaluations(plan) if part == "unet" else 1
+    return calls * call_operations(plan.detected, replace(asked, count=rows))
 
 
 def call_operations(detected: Detected, work: Work) -> int:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import psutil
 import pytest
 import torch
 
@@ -10,6 +9,7 @@ import latentry_mps
 from latentry_mps import MpsOptions, probing
 from latentry_mps.device import mps_place
 from latentry_sdk import Component, Memory, OutOfMemory, Unavailable
+from latentry_sdk.machine import system_memory
 from latentry_sdk.testing import DeviceSuite, heavy_imports
 from latentry_sdk.torch_builds import TorchBuild
 from latentry_sdk.torch_device import TorchDevice
@@ -38,7 +38,7 @@ def test_a_mac_of_apples_is_told_with_its_memory_and_types(mac):
     assert (report.available, report.detail) == (True, "Apple GPU, macOS 15.1, torch 2.13.0")
     assert report.dtypes == ("float32", "float16", "bfloat16")
     assert "float64" not in report.dtypes
-    assert report.memory.total == spec.memory().total == psutil.virtual_memory().total
+    assert report.memory.total == spec.memory().total == system_memory().total
     assert report.rank > 10
 
 

@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from latentry.types import Memory
+from latentry_sdk.control_groups import limits
 
 UNKNOWN = "of unknown version"
 
@@ -16,10 +17,14 @@ def installed(name: str) -> str:
 
 
 def system_memory() -> Memory:
-    """What the system has, and what it could give without swapping; unknown where psutil is not installed."""
+    """What the system has for this process, and could give without swapping; unknown without psutil.
+
+    In a container that is at most what its limit leaves.
+    """
     try:
         import psutil
     except ImportError:
         return Memory()
     found = psutil.virtual_memory()
-    return Memory(total=int(found.total), free=int(found.available))
+    all_limits = [Memory(int(found.total), int(found.available)), *limits()]
+    return Memory(min(each.total or 0 for each in all_limits), min(each.free or 0 for each in all_limits))

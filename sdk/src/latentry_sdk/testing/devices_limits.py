@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from latentry_sdk import Component, Device, OutOfMemory
+from latentry_sdk.machine import system_memory
 from latentry_sdk.testing.devices import GROSS, DeviceContract, distance
 from latentry_sdk.testing.devices_models import Models, place
 from latentry_sdk.testing.parts import as_component, make_part
@@ -105,7 +106,7 @@ def _held(device: Device) -> tuple[int, int]:
 
     gc.collect()
     memory = device.memory()
-    own = memory.total is not None and memory.total != psutil.virtual_memory().total
+    own = memory.total is not None and memory.total != system_memory().total
     used = (memory.total or 0) - (memory.free or 0) if own else 0
     return int(psutil.Process().memory_info().rss), used
 

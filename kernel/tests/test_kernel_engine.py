@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from time import sleep
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from latentry.errors import Cancelled, InvalidInput, PluginError
 from latentry.events import Event, StageStarted, Stepped
 from latentry_sdk import (
     DENOISE,
+    DEVICES,
     JOB,
     LATENTS,
     SEEDS,
@@ -24,6 +26,7 @@ from latentry_sdk import (
     Count,
     Field,
     Key,
+    Memory,
     Options,
     SamplerSpec,
     StageSpec,
@@ -208,6 +211,15 @@ def test_a_job_can_be_cancelled_at_each_sampling_step(open_host: Make) -> None:
         with pytest.raises(Cancelled):
             host.run(Request(task="toy", prompt="ring", steps=5), cancel=cancel, on_event=listen)
         assert steps == list(range(1, at + 1))
+
+
+def test_stages_are_given_the_open_devices_of_the_job(open_host: Make, staged: Make) -> None:
+    seen = list[Any]()
+    needing = replace(doing(lambda state: seen.append(state[DEVICES])), needs=(DEVICES,))
+    run_staged(open_host(staged(needing)))
+    (devices,) = seen
+    assert devices.keys() == {"toy"}
+    assert devices["toy"].memory() == Memory()
 
 
 def test_a_job_cancelled_by_a_stage_stops_there(open_host: Make, staged: Make) -> None:

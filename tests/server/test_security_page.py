@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from latentry_api.errors import type_of
-from latentry_api.security import SecurityOptions
+from latentry_api.security.options import SecurityOptions
 from latentry_api.security.refusing import Refused
 from latentry_sdk.service import Scope
 

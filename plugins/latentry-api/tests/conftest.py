@@ -16,7 +16,8 @@ import latentry_store_sql
 import latentry_toy
 from latentry_api.app import create_app
 from latentry_api.opening import opened
-from latentry_api.security import secured, uvicorn_settings
+from latentry_api.security.serving import uvicorn_settings
+from latentry_api.security.stack import secured
 from latentry_api.serve import Server
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions

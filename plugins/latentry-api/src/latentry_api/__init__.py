@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from latentry_api.command import serve_command
-from latentry_api.security import token
+from latentry_api.security.commands import token
 from latentry_sdk import hookimpl
 
 

@@ -19,7 +19,8 @@ from latentry_api.listening import listening, stdout_for_the_url, url_of
 from latentry_api.logs import log_to_stderr
 from latentry_api.opening import opened
 from latentry_api.retelling import Retelling
-from latentry_api.security import check_options, secured, uvicorn_settings
+from latentry_api.security.serving import check_options, uvicorn_settings
+from latentry_api.security.stack import secured
 from latentry_api.service import JobService
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Host

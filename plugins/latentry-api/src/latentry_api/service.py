@@ -12,7 +12,8 @@ from latentry_api.following import Follower
 from latentry_api.hub import Hub
 from latentry_api.naming import check_names
 from latentry_api.recent import Recent
-from latentry_api.security import check_plan, check_wish, note
+from latentry_api.security.audit import note
+from latentry_api.security.budget import check_plan, check_wish
 from latentry_api.settings import ServeOptions
 from latentry_sdk import Host, InvalidRequest, Preview, Request, parsed
 from latentry_sdk.blobs import Blobs

@@ -15,7 +15,10 @@ import pytest
 import uvicorn
 
 import latentry_toy
-from latentry_api.security import SecurityOptions, note, secured, uvicorn_settings
+from latentry_api.security.audit import note
+from latentry_api.security.options import SecurityOptions
+from latentry_api.security.serving import uvicorn_settings
+from latentry_api.security.stack import secured
 from latentry_sdk import Host
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentry_api.security import SecurityOptions
+from latentry_api.security.options import SecurityOptions
 from latentry_api.security.refusing import BodyTooComplex
 from latentry_api.security.shapes import Nesting, Parts, shape
 

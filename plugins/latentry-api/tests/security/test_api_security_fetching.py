@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import trustme
 
-from latentry_api.security import Fetcher, SecurityOptions
 from latentry_api.security.addresses import is_public, resolved
 from latentry_api.security.connecting import NotPublic
-from latentry_api.security.fetching import FetchLimits, NotFetched, guarded_fetch
+from latentry_api.security.fetching import Fetcher, FetchLimits, NotFetched, guarded_fetch
+from latentry_api.security.options import SecurityOptions
 from latentry_sdk import Unavailable
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 1000

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from latentry_api.security import SecurityOptions, check_plan, check_wish
 from latentry_api.security.bucket import Bucket
+from latentry_api.security.budget import check_plan, check_wish
+from latentry_api.security.options import SecurityOptions
 from latentry_api.security.tokens import add_token
 from latentry_sdk import InvalidInput, InvalidRequest, Request, UserError
 from latentry_sdk.service import Wish

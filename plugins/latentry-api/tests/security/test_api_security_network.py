@@ -45,6 +45,13 @@ def _until(what: Callable[[], bool], seconds: float = 5) -> bool:
     return what()
 
 
+def _answers(server: Any) -> bool:
+    with suppress(httpx2.TransportError):
+        server.works()
+        return True
+    return False
+
+
 def _drip(sock: socket.socket, data: bytes, pause: float) -> None:
     for byte in data:
         sock.sendall(bytes([byte]))
@@ -232,6 +239,7 @@ def test_a_place_is_given_back_by_every_end_of_a_connection(serve: Any) -> None:
         if number % 3 == 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
+    assert _until(lambda: _answers(server)), "those before it have been accepted, too"
     assert _until(lambda: not server.server.server_state.connections)
     with ExitStack() as stack:
         for _ in range(7):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from latentry_api.security import SecurityOptions, uvicorn_settings
-from latentry_api.security.serving import open_files
+from latentry_api.security.options import SecurityOptions
+from latentry_api.security.serving import open_files, uvicorn_settings
 from latentry_sdk import InvalidRequest, parsed
 
 FIELDS = SecurityOptions.model_fields

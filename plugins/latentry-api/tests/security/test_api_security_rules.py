@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from latentry_api.logs import JsonLines
-from latentry_api.security import safe_media_type
 from latentry_api.security.door import one_meaning
+from latentry_api.security.headers import safe_media_type
 from latentry_api.security.refusing import AmbiguousRequest
 
 OWN = {"listening at loopback": {}, "named": {"allowed_hosts": ("gpu.lan",)}, "anywhere": {"host": "0.0.0.0"}}

@@ -12,8 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from latentry_api.security import SecurityOptions, token
-from latentry_api.security.options import check_address
+from latentry_api.security.commands import token
+from latentry_api.security.options import SecurityOptions, check_address
 from latentry_api.security.tokens import TokenFile, add_token, hashed, read_tokens, remove_token
 from latentry_sdk import InvalidRequest, UserError
 

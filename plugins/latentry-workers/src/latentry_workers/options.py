@@ -22,7 +22,9 @@ class WorkerOptions(Options):
 class WorkersOptions(Options):
     """All workers, by name, and what holds for each."""
 
-    processes: Mapping[Name, WorkerOptions] = Field({"worker": WorkerOptions()}, min_length=1, max_length=64)
+    processes: Mapping[Name, WorkerOptions] = Field(
+        default_factory=lambda: {"worker": WorkerOptions()}, min_length=1, max_length=64
+    )
     start: Number = Field(120, gt=0, description="Seconds until a new worker must be ready")
     silence: Number = Field(30, gt=1, description="Seconds without a sign of life until a worker is ended")
     grace: Number = Field(10, ge=0, description="Seconds a job has to stop until its worker is ended")

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
 from latentry_api.routes.context import CallerHere, ServiceHere, problems
-from latentry_api.security import safe_media_type
+from latentry_api.security.headers import safe_media_type
 from latentry_api.service import JobService
 from latentry_sdk.queue import KeptArtifact
 from latentry_sdk.service import Caller, UnknownJob

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from latentry_api.problems import problem
 from latentry_api.routes.context import CallerHere, ServiceHere, problems
-from latentry_api.security import Fetcher
+from latentry_api.security.fetching import Fetcher
 from latentry_api.service import JobService
 from latentry_api.views import ROOT, JobsView, JobView, job_view, page
 from latentry_api.wishes import wish_of

@@ -169,6 +169,9 @@ falling = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=12, unique=True).m
 @given(sigmas=falling, start=st.floats(-3, 3))
 @example(sigmas=(1.0, math.nextafter(1.0, 0.0), math.nextafter(1.0, 0.0) - 2**-52, 0.5, 0.0), start=1.0)
 @example(sigmas=(1000.0, 0.001, 0.0), start=-3.0)
+@example(
+    sigmas=(math.nextafter(1.003, 2.0), 1.003, 0.3, 0.1, 0.0), start=1.0
+)  # of one logarithm of 0.3 / sigma
 @settings(max_examples=40, deadline=None)
 def test_any_falling_levels_give_a_finite_picture(
     spec: SamplerSpec, sigmas: tuple[float, ...], start: float

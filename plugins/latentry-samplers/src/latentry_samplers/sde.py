@@ -122,10 +122,11 @@ def _half_curved(x: X, cleans: Sequence[tuple[float, X]], nxt: float, eta: float
     """The mean of a step along the parabola through `cleans` and one along its tangent at the newest."""
     (now, clean), *older = cleans
     curved = clean_step(x, cleans, now, nxt, eta)
-    if len(older) < 2:
+    nodes = [log(now / level) for level, _ in older]
+    if len({*nodes}) < 2:  # also where rounding has made two equal
         return curved
     (sigma, one), (_, two) = older
-    near, far = (log(now / level) for level, _ in older)
+    near, far = nodes
     bend = ((one - clean) / near - (two - clean) / far) / (near - far)
     tangent = [(now, clean), (sigma, one - bend * (near * near))]
     return (curved + clean_step(x, tangent, now, nxt, eta)) / 2

@@ -56,11 +56,15 @@ def adams(nodes: Sequence[float], step: float, rate: float) -> list[float]:
     """Weights w with sum w_j f(nodes_j) = integral from 0 to `step` of e^(rate s) p(s) ds.
 
     p is the polynomial through the values of f at the nodes, so w is exact where f is such a polynomial.
-    With rate 0 these are the formulas of Adams and Bashforth for steps of any size.
+    With rate 0 these are the formulas of Adams and Bashforth for steps of any size. Of nodes that rounding
+    has made equal the first counts alone.
     """
-    integrals = [_moment(power, step, rate) for power in range(len(nodes))]
-    bases = [_lagrange(nodes, j) for j in range(len(nodes))]
-    return [sum(c * m for c, m in zip(basis, integrals, strict=True)) for basis in bases]
+    distinct = [*dict.fromkeys(nodes)]
+    integrals = [_moment(power, step, rate) for power in range(len(distinct))]
+    bases = [_lagrange(distinct, j) for j in range(len(distinct))]
+    weights = [sum(c * m for c, m in zip(basis, integrals, strict=True)) for basis in bases]
+    left = dict(zip(distinct, weights, strict=True))
+    return [left.pop(node, 0.0) for node in nodes]
 
 
 def _lagrange(nodes: Sequence[float], one: int) -> list[float]:

@@ -25,7 +25,8 @@ def rows(table: str) -> list[tuple[str, str]]:
 
 
 def declared(options: type[Options]) -> list[tuple[str, str]]:
-    return [(name, shown(field.default)) for name, field in options.model_fields.items()]
+    fields = options.model_fields.items()
+    return [(name, shown(field.get_default(call_default_factory=True))) for name, field in fields]
 
 
 def test_the_tables_have_every_option_with_its_default_and_no_other() -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from latentry_offload import estimates
 from latentry_offload.applying import ByBlocks, Whole, send_home
-from latentry_sdk import JOB, Count, Field, OptimizerSpec, Options, StageSpec, State, hookimpl
+from latentry_sdk import JOB, Count, Field, OptimizerSpec, Options, State, hookimpl
 
 ANY = frozenset({"*"})
 MOST_BYTES = 1 << 50
@@ -55,7 +55,7 @@ def register_optimizers() -> Sequence[OptimizerSpec]:
 
 
 @hookimpl(wrapper=True)
-def run_stage(stage: StageSpec, state: State) -> Generator[None, State, State]:  # noqa: ARG001
+def run_stage(state: State) -> Generator[None, State, State]:
     """After each stage, components that came whole are on the host again."""
     after = yield
     send_home(state[JOB].plan.optimizers)

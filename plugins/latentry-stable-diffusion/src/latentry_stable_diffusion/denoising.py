@@ -1,6 +1,5 @@
 """The role denoise: UNet, parameterisation and classifier-free guidance as `denoise(x, sigma) -> x0`."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from latentry_sdk import (
@@ -25,13 +24,12 @@ from latentry_sdk.further import Planned
 from latentry_sdk.guidance import ROWS, composed
 from latentry_sdk.levels import ZeroSnr, levels_of
 from latentry_stable_diffusion.details import Details
+from latentry_stable_diffusion.grey import GreyPictures
 from latentry_stable_diffusion.prediction import EPSILON
 from latentry_stable_diffusion.remembering import remember_embeddings
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from latentry_stable_diffusion.grey import GreyPictures
 
 
 class DenoiseOptions(Options):
@@ -59,16 +57,10 @@ def check_second_guidance(plan: Plan, _planned: Planned) -> None:
 
 def stage(name: str) -> StageSpec:
     """The stage `name`, with grey pictures of its own."""
-
-    @cache
-    def greys() -> "GreyPictures":
-        from latentry_stable_diffusion.grey import GreyPictures
-
-        return GreyPictures()
-
+    greys = GreyPictures()
     return StageSpec(
         name,
-        lambda state: denoise(state, greys()),
+        lambda state: denoise(state, greys),
         needs=(JOB, PLACED, CONDITIONING, SIZE, SIGMAS),
         gives=(DENOISE,),
         options=DenoiseOptions,
@@ -77,7 +69,7 @@ def stage(name: str) -> StageSpec:
     )
 
 
-def denoise(state: State, greys: "GreyPictures") -> State:
+def denoise(state: State, greys: GreyPictures) -> State:
     """The denoiser for the job's prompts, at its size; stages before it may change its guidance.
 
     What they can put is in `latentry_sdk.guidance`.

@@ -98,6 +98,28 @@ def test_a_narrower_type_in_the_hosts_memory_is_a_copy():
     assert part.module.conv.weight.dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_weights_that_a_running_job_places_are_plain_tensors(shared, dtype):
+    part, device = component(Block().to(torch.bfloat16)), TorchDevice(replace(CPU, shared=shared))
+    with device.activate():
+        placed = device.place(part, dtype)
+        placed(*part.example())
+    for module in (part.module, placed.module):
+        assert not any(weight.is_inference() for weight in module.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_weights_that_were_made_in_inference_mode_can_be_placed(shared, dtype):
+    device = TorchDevice(replace(CPU, shared=shared))
+    with torch.inference_mode():
+        part = component(Block().to(torch.bfloat16))
+    placed = device.place(part, dtype)
+    with device.activate():
+        assert placed(*part.example())[0].isfinite().all()
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_managed_weights_are_left_where_they_are(shared):
     module = Block().half()

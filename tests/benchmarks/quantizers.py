@@ -63,6 +63,8 @@ def calls_of(host: Host, asked: Request) -> tuple[Mapping[str, Any], Calls]:
     """The components of a model in float32, and up to four calls of each in a job."""
     plan = host.plan(asked)
     components = plan.family.load(plan.header, plan.detected)
+    for part in components.values():
+        part.module.float()
     with recorded() as calls:
         host.run(asked)
     names = {tuple(part.module.state_dict()): name for name, part in components.items()}

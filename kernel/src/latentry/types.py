@@ -127,8 +127,9 @@ Reports = Mapping[str, DeviceReport]
 class Component:
     """One part of a model, not yet placed.
 
-    `module` is called with positional arrays and gives an array or a tuple of them; `example()` makes such
-    arguments, for engines that trace; `digest()` is a content hash of weights and configuration;
+    `module` is called with positional arrays and gives an array or a tuple of them. Its weights have the type
+    that they are stored in; a device casts them and the arrays to the one that it computes in. `example()`
+    makes arguments, for engines that trace; `digest()` is a content hash of weights and configuration;
     `managed` says that an optimizer moves the weights, so a device leaves them where they are; `stored()`
     gives a quantized checkpoint's tensors by the module's own names, where the module is without them.
     """

@@ -160,16 +160,17 @@ def family():
 
 @pytest.fixture(scope="session")
 def components(family):
-    """`components(folder)`: the header, what was detected, and the components, loaded once."""
+    """`components(folder)`: the header, what was detected, and the components in float32, loaded once."""
     loaded = {}
 
     def load(folder):
         if folder not in loaded:
             header = read_header(folder)
             detected = family.detect(header)
-            loaded[folder] = SimpleNamespace(
-                header=header, detected=detected, parts=family.load(header, detected)
-            )
+            parts = family.load(header, detected)
+            for part in parts.values():
+                part.module.float()
+            loaded[folder] = SimpleNamespace(header=header, detected=detected, parts=parts)
         return loaded[folder]
 
     return load

@@ -1,8 +1,12 @@
+from shutil import copytree
+
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from latentry_sdk import read_header
+from latentry_sdk.testing.here import HERE
+from latentry_sdk.torch_device import TorchDevice
 from latentry_stable_diffusion.file_models import open_file
 from latentry_stable_diffusion.loading import as_components
 
@@ -22,6 +26,22 @@ def single_file(tiny, original_layout, tmp_path):
         return path
 
     return make
+
+
+def stored(model, dtype, folder):
+    """A tiny model's folder whose weights are of this type."""
+    copytree(model.folder, folder, dirs_exist_ok=True)
+    for file in folder.rglob("*.safetensors"):
+        tensors = load_file(file).items()
+        cast = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in tensors}
+        save_file(cast, file, {"format": "pt"})
+    return folder
+
+
+def opened(folder, family):
+    """The header of a folder, and its components."""
+    header = read_header(folder)
+    return header, family.load(header, family.detect(header))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,8 +91,6 @@ def test_the_vae_can_tile_its_work(components, tiny):
 
 
 def test_digests_differ_by_component_and_change_with_the_weights(family, tiny, components, tmp_path):
-    from shutil import copytree
-
     parts = components(tiny("sd1").folder).parts
     digests = {name: part.digest() for name, part in parts.items()}
     assert len(set(digests.values())) == 4
@@ -86,14 +104,62 @@ def test_digests_differ_by_component_and_change_with_the_weights(family, tiny, c
     assert {name for name in again if again[name] != digests[name]} == {"unet"}
 
 
-def test_a_folder_of_fp16_files_is_opened_in_float32(family, tiny, components, tmp_path):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("name", ["sd1", "sdxl-inpaint"])
+def test_weights_are_kept_in_the_type_of_their_files(family, tiny, tmp_path, name, dtype):
+    header, parts = opened(stored(tiny(name), dtype, tmp_path), family)
+    for part, component in parts.items():
+        assert {weight.dtype for weight in component.module.parameters()} == {dtype}, part
+    files = {file for part in ("unet", "text_encoder") for file in header.weight_files(part)}
+    kept = [*parts["unet"].module.state_dict().values(), *parts["text_encoder"].module.state_dict().values()]
+    assert sum(file.stat().st_size for file in files) == pytest.approx(sum(w.nbytes for w in kept), rel=0.1)
+
+
+def test_what_a_running_job_loads_can_be_changed_outside_of_it(family, tiny, tmp_path):
+    with torch.inference_mode():
+        _, parts = opened(stored(tiny("sdxl"), torch.float16, tmp_path), family)
+    assert not any(w.is_inference() for part in parts.values() for w in part.module.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["sd1", "sd2-v", "sdxl"])
+def test_a_single_file_keeps_its_types_too(tiny, components, single_file, name, dtype):
+    path = single_file(name)
+    mixed = {
+        key: tensor
+        if key.startswith("first_stage_model.") or not tensor.is_floating_point()
+        else tensor.to(dtype)
+        for key, tensor in load_file(path).items()
+    }
+    save_file(mixed, path.with_name("mixed.safetensors"))
+    header = read_header(path.with_name("mixed.safetensors"))
+    models = open_file(header, components(tiny(name).folder).detected, configs=tiny(name).folder)
+    for part, model in models.items():
+        wanted = torch.float32 if part == "vae" else dtype
+        assert {weight.dtype for weight in model.parameters()} == {wanted}, part
+
+
+@pytest.mark.parametrize("computed", ["float32", "float64"])
+def test_narrow_files_give_what_the_same_weights_in_wide_files_give(family, tiny, tmp_path, computed):
+    narrow = stored(tiny("sdxl"), torch.float16, tmp_path / "narrow")
+    wide = copytree(narrow, tmp_path / "wide")
+    for file in wide.rglob("*.safetensors"):
+        save_file({key: w.float() for key, w in load_file(file).items()}, file, {"format": "pt"})
+    both = [opened(folder, family)[1] for folder in (narrow, wide)]
+    device = TorchDevice(HERE)
+    for part in both[0]:
+        placed = [device.place(parts[part], computed) for parts in both]
+        assert placed[0].module is both[0][part].module, "kept twice"
+        answers = [call(*both[0][part].example()) for call in placed]
+        torch.testing.assert_close(answers[0], answers[1], rtol=0, atol=0)
+
+
+def test_a_folder_of_fp16_files_alone_is_opened(family, tiny, components, tmp_path):
     tiny("sd1").pipeline.save_pretrained(tmp_path / "half", variant="fp16")
-    header = read_header(tmp_path / "half")
+    header, parts = opened(tmp_path / "half", family)
     assert all(".fp16." in file.name for file in header.weight_files("unet"))
-    detected = family.detect(header)
-    unet = family.load(header, detected)["unet"]
-    assert next(unet.module.parameters()).dtype == torch.float32
-    assert detected.components == components(tiny("sd1").folder).detected.components
+    assert next(parts["unet"].module.parameters()).dtype == torch.float32
+    assert family.detect(header).components == components(tiny("sd1").folder).detected.components
 
 
 @pytest.mark.slow

@@ -26,9 +26,10 @@ def as_stored(kept: Kept, _shape: tuple[int, ...]) -> Kept:
 class Codec:
     """How one scheme keeps weights.
 
-    `pack(weight)` gives what is kept instead, or None for a weight that it leaves as it is, and
-    `unpack(kept, shape, dtype)` the weight that this stands for. `adopt(kept, shape)` makes what `unpack`
-    reads out of what a checkpoint stores, and raises `ValueError` or `KeyError` for what it cannot read.
+    `pack(weight)` gives what is kept instead, or None for a weight that it leaves as it is; weights come in
+    32 bits or more. `unpack(kept, shape, dtype)` gives the weight that this stands for. `adopt(kept, shape)`
+    makes what `unpack` reads out of what a checkpoint stores, and raises `ValueError` or `KeyError` for what
+    it cannot read.
     `linear(x, kept, bias)` is a product of its own for linear layers; without it they use the weight.
     Numbers to be kept in less than 16 bits are of an integer type: a device casts all others.
     """
@@ -51,7 +52,8 @@ def packed(layer: Any, codec: Codec) -> Any:
     """The layer with its weight packed, or None where it keeps it."""
     if min(layer.weight.shape[:2]) < SMALLEST:
         return None
-    kept = codec.pack(layer.weight.detach())
+    weight = layer.weight.detach()
+    kept = codec.pack(weight.float() if weight.element_size() < 4 else weight)
     return None if kept is None else keeping(layer, codec, kept)
 
 

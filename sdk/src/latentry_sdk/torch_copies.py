@@ -1,16 +1,48 @@
 """Torch modules in other number types, made so that the module they come from stays as it was."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from latentry.types import TensorInfo
 
 if TYPE_CHECKING:
     import torch
 
 STORED = "float8_e4m3fn"
 """A type to keep weights in, not to compute in: 4 bits of exponent, 3 of mantissa, arXiv:2209.05433."""
+
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Torch's names of the types in safetensors files."""
+
+
+def stored_dtype(tensors: Iterable[TensorInfo]) -> "torch.dtype":
+    """The type that all floats among a checkpoint's tensors have; float32 where they differ.
+
+    In it weights lose no bit and take no more of the host's memory than they must; devices cast them to the
+    type that a job computes in.
+    """
+    import torch
+
+    found = {info.dtype for info in tensors} & FLOATS.keys()
+    stored: torch.dtype = getattr(torch, FLOATS[found.pop()] if len(found) == 1 else "float32")
+    return stored
+
+
+@contextmanager
+def changing(module: "torch.nn.Module") -> Iterator[None]:
+    """Weights that are moved or cast in here stay plain tensors, in whatever context this is called.
+
+    Those of inference mode cannot be traced or changed out of it; a module that was made in it stays in it.
+    """
+    import torch
+
+    made_so = any(weight.is_inference() for weight in module.parameters())
+    with torch.inference_mode(made_so), torch.no_grad():
+        yield
 
 
 def narrows(module: "torch.nn.Module", dtype: "torch.dtype") -> bool:

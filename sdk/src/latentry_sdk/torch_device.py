@@ -9,7 +9,7 @@ from latentry.errors import Unavailable
 from latentry.types import Component, Memory
 from latentry_sdk.managed import Settling
 from latentry_sdk.memory import memory_of
-from latentry_sdk.torch_copies import STORED, cast_copy, narrows, stored_copy
+from latentry_sdk.torch_copies import STORED, cast_copy, changing, narrows, stored_copy
 from latentry_sdk.torch_placed import Caller, TorchModule
 
 if TYPE_CHECKING:
@@ -98,11 +98,12 @@ class TorchDevice:
         if component.managed:
             _settle(component, place.home, dtype, stored=stored)
             return module, False
-        if stored:
-            return self._prepared(stored_copy(module, dtype, place.home), dtype), False
-        if place.shared and not narrows(module, dtype):
-            return self._prepared(module.to(place.home, dtype), dtype), place.home != "cpu"
-        return self._prepared(cast_copy(module, dtype, place.home), dtype), False
+        with changing(module):
+            if stored:
+                return self._prepared(stored_copy(module, dtype, place.home), dtype), False
+            if place.shared and not narrows(module, dtype):
+                return self._prepared(module.to(place.home, dtype), dtype), place.home != "cpu"
+            return self._prepared(cast_copy(module, dtype, place.home), dtype), False
 
     def _prepared(self, module: "torch.nn.Module", dtype: "torch.dtype") -> "torch.nn.Module":
         import torch

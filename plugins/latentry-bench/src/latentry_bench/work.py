@@ -31,12 +31,13 @@ def call_work(component: Component, shapes: str) -> CallWork:
     sum are two. Values are, for each of these operations, those of the arrays that it reads, without weights,
     and of the one that it writes: each passes once at least, and what lies between them can be computed in
     passing. Attention counts as one operation: queries, keys and values are read, no scores are written.
-    The component's module is moved to torch's device `meta`, and is of no use afterwards.
+    The component's module is moved to torch's device `meta`, in float32 as `Counted` notes all floats, and is
+    of no use afterwards.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    module = component.module.to("meta")
+    module = component.module.to("meta", torch.float32)
     arrays = [_array(*shape) for shape in json.loads(shapes)]
     counter, tally = FlopCounterMode(display=False), Tally(heavy=_heavy())
     with torch.inference_mode(), counter, _passing(tally):

@@ -5,15 +5,10 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import file_digest, sha256
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from latentry_diffusers.parts import LIBRARIES, models, parts
 from latentry_sdk import Component, Detected, InvalidModel, LatentryError, ModelHeader, Unavailable
-
-if TYPE_CHECKING:
-    import torch
-
-FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def load(header: ModelHeader, detected: Detected) -> Mapping[str, Component]:
@@ -41,7 +36,9 @@ def _model(header: ModelHeader, name: str, library: str, kind: str) -> Any:
     """
     import torch
 
-    stored, is_text = _stored(header, name), library == "transformers"
+    from latentry_sdk.torch_copies import stored_dtype
+
+    stored, is_text = stored_dtype(header.tensors(name).values()), library == "transformers"
     module = import_module(library if library in LIBRARIES else f"diffusers.pipelines.{library}")
     variant = "fp16" if ".fp16" in header.weight_files(name)[0].name else None
     model, info = getattr(module, kind).from_pretrained(
@@ -58,18 +55,6 @@ def _model(header: ModelHeader, name: str, library: str, kind: str) -> Any:
     for weight in model.parameters() if is_text else ():
         weight.data = weight.data.to(stored)
     return model
-
-
-def _stored(header: ModelHeader, name: str) -> "torch.dtype":
-    """The type that a model's weights have in its files; float32 where they differ.
-
-    No bit is lost or made up for the device, which casts them to the type that the job computes in.
-    """
-    import torch
-
-    found = {info.dtype for info in header.tensors(name).values()} & FLOATS.keys()
-    stored: torch.dtype = getattr(torch, FLOATS[found.pop()] if len(found) == 1 else "float32")
-    return stored
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Open the models of a diffusers folder: known classes, safetensors only, nothing fetched."""
+"""Open the models of a diffusers folder: known classes, safetensors only, nothing fetched.
+
+Weights keep the types that they have in the files.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +34,7 @@ def without_bars() -> Iterator[None]:
 
 
 def _open(header: ModelHeader, part: str) -> Any:
-    import torch
+    from latentry_sdk.torch_copies import stored_dtype
 
     header.config(part)  # refuses code, in case the file changed since detection
     kind, dtype = _class_of(part)
@@ -47,7 +50,7 @@ def _open(header: ModelHeader, part: str) -> Any:
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
-            **{dtype: torch.float32},
+            **{dtype: stored_dtype(header.tensors(part).values())},
         )
         reject_missing(info["missing_keys"])
     return model

@@ -1,4 +1,4 @@
-"""Open a checkpoint's weights and hand its components over, on the CPU in float32."""
+"""Open a checkpoint's weights and hand its components over, on the CPU in the types they are stored in."""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -22,8 +22,11 @@ Example = Callable[[], "tuple[Tensor, ...]"]
 
 def load(header: ModelHeader, detected: Detected) -> Mapping[str, Component]:
     """The text encoders, the UNet and both halves of the VAE; `InvalidModel` where weights do not fit."""
-    models = open_folder(header, detected) if header.is_folder else open_file(header, detected)
-    return as_components(models, header, detected)
+    import torch
+
+    with torch.inference_mode(False):  # a job's own: what it makes could not be changed outside of it
+        models = open_folder(header, detected) if header.is_folder else open_file(header, detected)
+        return as_components(models, header, detected)
 
 
 def as_components(models: Models, header: ModelHeader, detected: Detected) -> Mapping[str, Component]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from latentry.types import Component
+from latentry_sdk.torch_copies import changing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,9 @@ def plain_torch(component: Component, arrays: Sequence["Tensor"]) -> Iterator[tu
     """The module in float32 on the CPU and copies of the arguments, outside of inference mode."""
     import torch
 
-    with torch.inference_mode(False), torch.no_grad():
+    with changing(component.module):
         module = component.module.to("cpu", torch.float32).eval()
+    with torch.inference_mode(False), torch.no_grad():
         copies = (array.detach().to("cpu").clone() for array in arrays)
         yield module, tuple(copy.float() if copy.is_floating_point() else copy for copy in copies)
 
